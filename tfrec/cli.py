@@ -1,0 +1,92 @@
+"""The `tfrec` command: finds the subcommand, runs it, and turns foreseen errors into one line.
+
+Each subcommand is a module `tfrec.commands.<name>` with `SUMMARY`, `EXAMPLES`,
+`add_arguments(parser)` and `run(arguments) -> int`. It is imported only when it is called, so that
+`tfrec --help` and a client never load TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from tfrec import __version__
+from tfrec.errors import TfrecError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "simulate": "write a small music service as real files, every modality in it",
+    "preprocess": "integrate, validate, split and encode raw files into TFRecords, by Beam",
+    "train": "train a two-tower model on prepared data",
+    "evaluate": "rank the whole catalogue for held-out users, beside baselines, and bless or not",
+    "recommend": "write ranked items for the users of a split to a Parquet file",
+    "export": "publish a blessed run as a SavedModel version for TensorFlow Serving",
+    "serve": "answer gRPC requests as TensorFlow Serving does",
+    "query": "ask a server for recommendations",
+    "demo": "all of it, from simulated files to a gRPC answer",
+}
+
+
+def _load(name: str) -> ModuleType:
+    return importlib.import_module(f"tfrec.commands.{name}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    parser = argparse.ArgumentParser(
+        prog="tfrec",
+        usage="tfrec [--version] COMMAND …",
+        description="Production multimodal recommendation on TensorFlow.",
+        epilog="commands:\n" + "\n".join(lines) + "\n\n`tfrec COMMAND --help` shows examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tfrec {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=argparse.SUPPRESS)
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: Arguments without the program's name; `sys.argv[1:]` unless given.
+
+    Returns:
+        0 done; 1 the data, the run or the server is at fault; 2 the description or an option is.
+    """
+    # TensorFlow's C++ start-up notices are noise to a person at a terminal; errors stay.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    outer = _parser().parse_args(argv)
+    module = _load(outer.command)
+    parser = argparse.ArgumentParser(
+        prog=f"tfrec {outer.command}",
+        description=module.SUMMARY,
+        epilog="examples:\n" + "\n".join(f"  {line}" for line in module.EXAMPLES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    arguments = parser.parse_args(outer.rest)
+    try:
+        return int(module.run(arguments))
+    except TfrecError as error:
+        print(f"tfrec {outer.command}: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(f"tfrec {outer.command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing is wrong with the data.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives until the process ends
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

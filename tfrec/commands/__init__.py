@@ -1,0 +1,1 @@
+"""The subcommands of `tfrec`, one module each, imported when called."""

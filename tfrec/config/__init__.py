@@ -1,0 +1,30 @@
+"""Typed descriptions of data sets and models. Imports no TensorFlow."""
+
+from tfrec.config.dataset import (
+    CommentsConfig,
+    DatasetConfig,
+    FeatureConfig,
+    InteractionsConfig,
+    ItemsConfig,
+    LabelRule,
+    Modality,
+    SplitConfig,
+    UsersConfig,
+)
+from tfrec.config.loading import load_config, parse_override
+from tfrec.config.model import ModelConfig
+
+__all__ = [
+    "CommentsConfig",
+    "DatasetConfig",
+    "FeatureConfig",
+    "InteractionsConfig",
+    "ItemsConfig",
+    "LabelRule",
+    "Modality",
+    "ModelConfig",
+    "SplitConfig",
+    "UsersConfig",
+    "load_config",
+    "parse_override",
+]

@@ -1,0 +1,301 @@
+"""Contract 1: the dataset description (`dataset.yaml`).
+
+It names the sources and types each feature. Paths inside are relative to the description's folder,
+or to `--data-root`; a path that leaves the root is refused when it is opened.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+__all__ = [
+    "CommentsConfig",
+    "DatasetConfig",
+    "FeatureConfig",
+    "InteractionsConfig",
+    "ItemsConfig",
+    "LabelRule",
+    "Modality",
+    "SplitConfig",
+    "UsersConfig",
+]
+
+Modality = Literal["text", "image", "audio", "video", "categorical", "tags", "numeric", "embedding"]
+MEDIA: frozenset[str] = frozenset({"image", "audio", "video"})
+ENCODABLE: frozenset[str] = frozenset({"text", "image", "audio", "video"})
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_RESERVED = frozenset(
+    {"item_id", "item_index", "user_id", "user_index", "train_count", "history", "exclude", "k"}
+)
+_COMPARISONS = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+def _relative(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise ValueError("a path is relative and stays below the data root (see `--data-root`)")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_relative)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LabelRule(_Frozen):
+    """A rule that turns a row of `interactions` into a label of 1 or 0.
+
+    Written `COLUMN OPERATOR VALUE` (`rating >= 4`, `event != skip`), or `COLUMN in a, b` (`event in
+    like, share`). A column that holds a number is compared as a number, any other as text.
+    """
+
+    column: str
+    comparison: Literal[">=", "<=", "==", "!=", ">", "<", "in"]
+    value: float | str | tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> LabelRule:
+        """Reads a rule as a person writes it.
+
+        Example:
+            >>> LabelRule.parse("rating >= 4")
+            LabelRule(column='rating', comparison='>=', value=4.0)
+        """
+        found = re.fullmatch(r"\s*(\S+)\s*(>=|<=|==|!=|>|<|\bin\b)\s*(.+?)\s*", text)
+        if not found:
+            raise ValueError("a label rule is `COLUMN OPERATOR VALUE`, for example `rating >= 4`")
+        column, comparison, value = found.groups()
+        if comparison == "in":
+            choices = tuple(part.strip() for part in value.split(",") if part.strip())
+            return cls(column=column, comparison="in", value=choices)
+        try:
+            return cls(column=column, comparison=comparison, value=float(value))  # type: ignore[arg-type]
+        except ValueError:
+            if comparison not in ("==", "!="):
+                raise ValueError(f"`{comparison}` compares numbers") from None
+            return cls(column=column, comparison=comparison, value=value.strip("'\""))  # type: ignore[arg-type]
+
+    def holds(self, cell: float | str) -> bool:
+        """Tells whether a cell of the column satisfies the rule.
+
+        Example:
+            >>> LabelRule.parse("event in like, share").holds("like")
+            True
+        """
+        if self.comparison == "in":
+            return str(cell) in self.value  # type: ignore[operator]
+        if isinstance(self.value, float):
+            cell = float(cell)
+        return bool(_COMPARISONS[self.comparison](cell, self.value))
+
+
+class FeatureConfig(_Frozen):
+    """One typed feature of items, users or interactions.
+
+    Attributes:
+        modality: What the column holds, which decides how it is validated, encoded and embedded.
+        column: The source column; the feature's name unless said. Several columns are joined for
+            `text`, in the order given, by ". ".
+        path: For media: a path pattern below the data root with `{column}` placeholders, for
+            example `images/{item_id}.jpg`. Without it `column` holds the path.
+        separator: Between the values of a `tags` cell, or between numbers of an `embedding` cell.
+        encoder: Handle of a frozen encoder (`minilm`, a preset's name, a path) that preprocessing
+            runs once; `None` trains a small tower on the raw media instead.
+        max_length: Text: tokens kept (default 128). Tags: values kept (default 32).
+        max_vocabulary: Categorical and tags: most frequent values kept.
+        min_count: Categorical and tags: values rarer than this in the train part are
+            out-of-vocabulary.
+        transform: Numeric: applied before standardisation by the train part's mean and deviation.
+        size: Image: height and width in pixels after resizing, when there is no encoder.
+        sample_rate: Audio: samples per second after resampling.
+        seconds: Audio and video: length kept from the start.
+        frames: Video: frames sampled uniformly.
+        dimension: Embedding: its width.
+    """
+
+    modality: Modality
+    column: str | tuple[str, ...] | None = None
+    path: RelativePath | None = None
+    separator: str = "|"
+    encoder: str | None = None
+    max_length: int | None = Field(None, ge=1)
+    max_vocabulary: int = Field(100_000, ge=1)
+    min_count: int = Field(1, ge=1)
+    transform: Literal["none", "log1p"] = "none"
+    size: tuple[int, int] = (64, 64)
+    sample_rate: int = Field(16_000, ge=1_000, le=192_000)
+    seconds: float = Field(3.0, gt=0, le=600)
+    frames: int = Field(8, ge=1, le=256)
+    dimension: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _fits_modality(self) -> FeatureConfig:
+        if self.path is not None and self.modality not in MEDIA:
+            raise ValueError("`path` belongs to image, audio and video features")
+        if self.encoder is not None and self.modality not in ENCODABLE:
+            raise ValueError("`encoder` belongs to text, image, audio and video features")
+        if self.modality == "embedding" and self.dimension is None:
+            raise ValueError("an embedding needs its `dimension`")
+        if isinstance(self.column, tuple) and self.modality != "text":
+            raise ValueError("only a text feature joins several columns")
+        if min(self.size) < 8 or max(self.size) > 2048:
+            raise ValueError("an image `size` lies between 8 and 2048 pixels")
+        return self
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """The source columns of the feature that is called `name`."""
+        if self.column is None:
+            return (name,)
+        return self.column if isinstance(self.column, tuple) else (self.column,)
+
+
+def _named(features: dict[str, FeatureConfig]) -> dict[str, FeatureConfig]:
+    for name in features:
+        if not _NAME.fullmatch(name) or name in _RESERVED:
+            raise ValueError(
+                f"a feature's name is lower case letters, digits and `_`, and not one of"
+                f" {', '.join(sorted(_RESERVED))}; got `{name}`"
+            )
+    return features
+
+
+Features = Annotated[dict[str, FeatureConfig], AfterValidator(_named)]
+
+
+class InteractionsConfig(_Frozen):
+    """Who did what with which item, when.
+
+    Attributes:
+        path: File or glob (`.csv`, `.jsonl`, `.parquet`, each also `.gz` where text).
+        user, item, timestamp: Column names; the timestamp is Unix seconds or ISO 8601.
+        event: Column with the event's type (view, like, purchase); optional.
+        label: Rule for a positive; without one every row is positive.
+        weight: Column with a non-negative weight of the row; optional.
+        dwell: Column with seconds watched or listened; optional.
+        context: Features known before the recommendation (device, hour); categorical or numeric.
+        duplicates: Which row of the same user, item and event type is kept: `all` keeps repeats
+            at different times and drops exact repeats of (user, item, timestamp, event).
+    """
+
+    path: RelativePath
+    user: str = "user_id"
+    item: str = "item_id"
+    timestamp: str = "timestamp"
+    event: str | None = None
+    label: LabelRule | None = None
+    weight: str | None = None
+    dwell: str | None = None
+    context: Features = Field(default_factory=dict)
+    duplicates: Literal["all", "first", "last"] = "all"
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _parse_label(cls, value: Any) -> Any:
+        return LabelRule.parse(value) if isinstance(value, str) else value
+
+    @field_validator("context")
+    @classmethod
+    def _plain_context(cls, value: dict[str, FeatureConfig]) -> dict[str, FeatureConfig]:
+        for name, feature in value.items():
+            if feature.modality not in ("categorical", "numeric"):
+                raise ValueError(f"context is categorical or numeric; `{name}` is neither")
+        return value
+
+
+class ItemsConfig(_Frozen):
+    """The catalogue: one row an item."""
+
+    path: RelativePath
+    id: str = "item_id"
+    features: Features = Field(default_factory=dict)
+
+
+class UsersConfig(_Frozen):
+    """User profiles: one row a user; users that only appear in interactions have none."""
+
+    path: RelativePath
+    id: str = "user_id"
+    features: Features = Field(default_factory=dict)
+
+    @field_validator("features")
+    @classmethod
+    def _profile(cls, value: dict[str, FeatureConfig]) -> dict[str, FeatureConfig]:
+        for name, feature in value.items():
+            if feature.modality not in ("categorical", "tags", "numeric", "text"):
+                raise ValueError(
+                    f"a profile holds categorical, tags, numeric, text; `{name}` is not"
+                )
+        return value
+
+
+class CommentsConfig(_Frozen):
+    """Comments, reviews or tags: text that joins the item, and its sentiment.
+
+    The item gains a text feature named `comments` (train part only) and the numeric features
+    `comments_sentiment` and `comments_count`; an event gains the sentiment of the comment that the
+    same user left on the same item before the user's next event.
+    """
+
+    path: RelativePath
+    user: str = "user_id"
+    item: str = "item_id"
+    text: str = "text"
+    timestamp: str = "timestamp"
+    encoder: str | None = None
+    max_length: int = Field(64, ge=1)
+
+
+class SplitConfig(_Frozen):
+    """How interactions are divided into train, validation and test.
+
+    Attributes:
+        method: `global_time` cuts everyone at the same moments; `per_user_time` cuts each user's
+            own timeline; `column` takes a ready-made column.
+        column: The column with `train`, `validation`, `test` when the method is `column`.
+        validation, test: Fractions of the interactions (global_time) or of each user's
+            (per_user_time).
+        validation_from, test_from: Cut-off moments instead of fractions, for `global_time`: Unix
+            seconds or ISO 8601.
+    """
+
+    method: Literal["global_time", "per_user_time", "column"] = "global_time"
+    column: str = "split"
+    validation: float = Field(0.1, ge=0, lt=1)
+    test: float = Field(0.1, ge=0, lt=1)
+    validation_from: int | str | None = None
+    test_from: int | str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SplitConfig:
+        if self.validation + self.test >= 1:
+            raise ValueError("`validation` and `test` leave nothing to train on")
+        if (self.validation_from is None) != (self.test_from is None):
+            raise ValueError("`validation_from` and `test_from` are given together")
+        if self.validation_from is not None and self.method != "global_time":
+            raise ValueError("cut-off moments belong to the method `global_time`")
+        return self
+
+
+class DatasetConfig(_Frozen):
+    """A whole dataset description; see `configs/datasets/` for files to start from."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    interactions: InteractionsConfig
+    items: ItemsConfig
+    users: UsersConfig | None = None
+    comments: CommentsConfig | None = None
+    split: SplitConfig = SplitConfig()
