@@ -4,13 +4,13 @@
 
     TfrecError                     exit 1
     ├── DescriptionError           exit 2   a description, configuration or option is wrong
-    │   └── EncoderNotFoundError            an encoder handle that nothing on this machine answers to
+    │   └── EncoderNotFoundError            an encoder handle that names nothing here
     ├── DataError                           the data itself is wrong
     │   ├── RejectedRowsError               more rows refused than `--max-rejected` allows
-    │   └── CorruptDataError                a prepared file is damaged, or not the one expected
-    ├── RunError                            a run directory is missing, unfinished or of another model
+    │   └── CorruptDataError                a prepared file is damaged or unexpected
+    ├── RunError                            a run directory is missing or of another model
     ├── ExportError                         an export can't be published
-    └── ServingError                        a server can't start, or its answer is not what was asked
+    └── ServingError                        a server can't start or can't answer
 
 Each message is one line: where, the rule, what was received, the remedy. Everything else that
 escapes a command is a fault of tfrec and keeps its traceback.

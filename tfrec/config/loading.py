@@ -139,12 +139,12 @@ def _explain(
     if kind == "extra_forbidden":
         known = _known_keys(location[:-1], model)
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        remedy = f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}"
+        remedy = f"Perhaps `{near[0]}` is meant" if near else f"Known keys: {', '.join(known)}"
         return DescriptionError(
             where,
             f"unknown key `{dotted}`{more}",
             received=fault["input"],
-            remedy=remedy.rstrip("?"),
+            remedy=remedy,
         )
     if kind == "missing":
         return DescriptionError(
