@@ -1,4 +1,4 @@
-"""The house rules that no linter knows: import directions, lazy loading, sorted exports, file sizes."""
+"""The house rules that no linter knows: imports, lazy loading, exports, file sizes."""
 
 from __future__ import annotations
 
