@@ -83,11 +83,11 @@ class LabelRule(_Frozen):
             choices = tuple(part.strip() for part in value.split(",") if part.strip())
             return cls(column=column, comparison="in", value=choices)
         try:
-            return cls(column=column, comparison=comparison, value=float(value))  # type: ignore[arg-type]
+            return cls(column=column, comparison=comparison, value=float(value))
         except ValueError:
             if comparison not in ("==", "!="):
                 raise ValueError(f"`{comparison}` compares numbers") from None
-            return cls(column=column, comparison=comparison, value=value.strip("'\""))  # type: ignore[arg-type]
+            return cls(column=column, comparison=comparison, value=value.strip("'\""))
 
     def holds(self, cell: float | str) -> bool:
         """Tells whether a cell of the column satisfies the rule.
