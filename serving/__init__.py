@@ -1,0 +1,1 @@
+"""Answering requests: an embedded TensorFlow Serving for development, and clients for both."""

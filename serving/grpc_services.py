@@ -1,0 +1,129 @@
+"""PredictionService and ModelService over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
+
+from serving.handlers import Handlers, answer
+from serving.status import truncated
+
+__all__ = ["ModelService", "PredictionService", "add_services"]
+
+
+def _respond(
+    handlers: Handlers,
+    api: str,
+    model: str,
+    call: Callable[[], None],
+    context: grpc.ServicerContext,
+) -> None:
+    error = answer(handlers, api, "GRPC", lambda: model, call)
+    if error is not None:
+        context.abort(error.code, truncated(error.message))
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predictions and metadata. SessionService is not registered, as in the stock server.
+
+    Args:
+        handlers: What answers.
+    """
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+
+    def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """Answers with the outputs of a signature."""
+        response = predict_pb2.PredictResponse()
+        call = self._handlers.predict
+        name = request.model_spec.name
+        _respond(self._handlers, "Predict", name, lambda: call(request, response), context)
+        return response
+
+    def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """Answers with classes and scores of examples."""
+        response = classification_pb2.ClassificationResponse()
+        call = self._handlers.classify
+        name = request.model_spec.name
+        _respond(self._handlers, "Classify", name, lambda: call(request, response), context)
+        return response
+
+    def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """Answers with a number for each example."""
+        response = regression_pb2.RegressionResponse()
+        call = self._handlers.regress
+        name = request.model_spec.name
+        _respond(self._handlers, "Regress", name, lambda: call(request, response), context)
+        return response
+
+    def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """Answers several heads from the same examples."""
+        response = inference_pb2.MultiInferenceResponse()
+        call = self._handlers.multi_inference
+        name = request.tasks[0].model_spec.name if request.tasks else ""
+        _respond(self._handlers, "MultiInference", name, lambda: call(request, response), context)
+        return response
+
+    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """Answers with the signatures of a version."""
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        call = self._handlers.get_model_metadata
+        name = request.model_spec.name
+        _respond(self._handlers, "GetModelMetadata", name, lambda: call(request, response), context)
+        return response
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """Status of models, and which models there are.
+
+    Args:
+        handlers: What answers.
+    """
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+
+    def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """Answers with the state of each version, newest first."""
+        response = get_model_status_pb2.GetModelStatusResponse()
+        call = self._handlers.get_model_status
+        name = request.model_spec.name
+        _respond(self._handlers, "GetModelStatus", name, lambda: call(request, response), context)
+        return response
+
+    def HandleReloadConfigRequest(  # noqa: N802
+        self, request: Any, context: grpc.ServicerContext
+    ) -> Any:
+        """Replaces the list of models."""
+        response = model_management_pb2.ReloadConfigResponse()
+        call = self._handlers.reload_config
+        _respond(
+            self._handlers,
+            "HandleReloadConfigRequest",
+            "",
+            lambda: call(request, response),
+            context,
+        )
+        return response
+
+
+def add_services(handlers: Handlers, server: grpc.Server) -> None:
+    """Registers both services."""
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        PredictionService(handlers), server
+    )
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(handlers), server)

@@ -1,0 +1,233 @@
+"""The embedded server: TensorFlow Serving's protocol for development, tests and small loads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent import futures
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from serving import stock_files
+from serving.grpc_services import add_services
+from serving.handlers import Handlers
+from serving.loaded_model import LoadedModel
+from serving.metrics import Metrics
+from serving.options import ServerOptions
+from serving.repository import ModelRepository
+from serving.status import StatusError
+from serving.warmup import run_warmup
+from tfrec.errors import DescriptionError, ServingError
+
+__all__ = ["Server"]
+
+_LOG = logging.getLogger("serving")
+HEALTH_NAMES = ("", "PredictionService")
+
+
+class Server:
+    """A server that speaks PredictionService and ModelService.
+
+    Args:
+        options: What to serve, and where.
+
+    Example::
+
+        options = ServerOptions(model_name="songs", model_base_path="/models/songs", port=0)
+        with Server(options) as server:
+            client = Client(f"127.0.0.1:{server.port}")
+
+    Attributes:
+        port: The gRPC port, once started.
+        rest_port: The REST port, once started; `None` without REST.
+        repository: The models, for a caller that polls by itself.
+        metrics: What Prometheus would see.
+    """
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self.metrics = Metrics()
+        self.repository = ModelRepository(
+            self._load,
+            allow_labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
+            model_root=options.model_root,
+        )
+        self.port = options.port
+        self.rest_port: int | None = None
+        self._grpc: grpc.Server | None = None
+        self._health: Any = None
+        self._stopping = threading.Event()
+        self._poller: threading.Thread | None = None
+
+    def start(self) -> Server:
+        """Loads the models and opens the ports.
+
+        Returns:
+            The server itself.
+
+        Raises:
+            ServingError: A model has no version that can be loaded, or a port is taken.
+            DescriptionError: A configuration file is wrong.
+        """
+        options = self.options
+        credentials = self._credentials()
+        models = self._models()
+        try:
+            self.repository.configure(models)
+        except StatusError as error:
+            self.repository.close()
+            raise ServingError(
+                str(options.model_config_file or options.model_base_path),
+                "every model needs a version that can be loaded",
+                received=error.message,
+                remedy="Export one, or correct the path and the version; "
+                "a base path holds folders named 1, 2, …",
+            ) from error
+        handlers = Handlers(self.repository, self.metrics)
+        self._start_grpc(handlers, credentials)
+        if options.file_system_poll_wait_seconds > 0:
+            self._poller = threading.Thread(target=self._poll, name="version-watch", daemon=True)
+            self._poller.start()
+        return self
+
+    def stop(self) -> None:
+        """Refuses new requests, finishes those under way, and frees the models."""
+        self._stopping.set()
+        if self._health is not None:
+            self._health.enter_graceful_shutdown()
+        if self._grpc is not None:
+            self._grpc.stop(self.options.drain_seconds).wait()
+        if self._poller is not None:
+            self._poller.join()
+        self.repository.close()
+
+    def wait(self) -> None:
+        """Blocks until `stop` is called from another thread or a signal handler."""
+        self._stopping.wait()
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _models(self) -> Any:
+        options = self.options
+        if options.model_config_file is not None:
+            return stock_files.read_models(options.model_config_file)
+        assert options.model_base_path is not None
+        return stock_files.single_model(options.model_name, options.model_base_path.absolute())
+
+    def _load(self, name: str, version: int, path: Path, base_path: Path) -> LoadedModel:
+        options = self.options
+        loaded: LoadedModel | None = None
+        status = "OK"
+        try:
+            loaded = LoadedModel(
+                path,
+                base_path,
+                intra_op_threads=options.tensorflow_intra_op_parallelism,
+                inter_op_threads=options.tensorflow_inter_op_parallelism,
+            )
+            if options.enable_model_warmup:
+                self._warm_up(loaded, path)
+        except Exception as error:
+            if loaded is not None:
+                loaded.close()
+            status = error.code.name if isinstance(error, StatusError) else "INTERNAL"
+            if isinstance(error, StatusError):
+                raise
+            # A version may be damaged in ways that nobody foresaw; the ones that serve go on.
+            _LOG.exception("loading %s version %d failed", name, version)
+            raise StatusError(
+                grpc.StatusCode.INTERNAL, f"{type(error).__name__} while loading {path}"
+            ) from error
+        finally:
+            self.metrics.count("/tensorflow/cc/saved_model/load_attempt_count", str(path), status)
+        return loaded
+
+    def _warm_up(self, loaded: LoadedModel, path: Path) -> None:
+        started = time.perf_counter()
+        records = run_warmup(loaded, path)
+        if records:
+            self.metrics.observe(
+                "/tensorflow/serving/model_warmup_latency",
+                (time.perf_counter() - started) * 1e6,
+                str(path),
+                "OK",
+            )
+            self.metrics.count(
+                "/tensorflow/serving/model_warmup_records_read", str(path), "OK", by=records
+            )
+
+    def _credentials(self) -> grpc.ServerCredentials | None:
+        if self.options.ssl_config_file is None:
+            return None
+        config = stock_files.read_tls(self.options.ssl_config_file)
+        return grpc.ssl_server_credentials(
+            [(config.server_key.encode(), config.server_cert.encode())],
+            root_certificates=config.custom_ca.encode() or None,
+            require_client_auth=config.client_verify,
+        )
+
+    def _start_grpc(self, handlers: Handlers, credentials: grpc.ServerCredentials | None) -> None:
+        options = self.options
+        server = grpc.server(
+            futures.ThreadPoolExecutor(options.grpc_max_threads, thread_name_prefix="grpc"),
+            options=[
+                ("grpc.max_receive_message_length", options.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                # Two servers on one port would share its connections at random.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        add_services(handlers, server)
+        if options.enable_grpc_healthcheck_service:
+            self._add_health(server)
+        address = f"{options.host}:{options.port}"
+        try:
+            if credentials is None:
+                self.port = server.add_insecure_port(address)
+            else:
+                self.port = server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            self.repository.close()
+            raise ServingError(
+                address,
+                "the gRPC port must be free and the address one of this machine",
+                received="it can't be bound",
+                remedy="Choose another with --port, or stop what listens there",
+            ) from error
+        server.start()
+        self._grpc = server
+
+    def _add_health(self, server: grpc.Server) -> None:
+        try:
+            from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+        except ImportError as error:
+            raise DescriptionError(
+                "--enable-grpc-healthcheck-service",
+                "the health service needs the package grpcio-health-checking",
+                remedy="Install tfrec[serving]",
+            ) from error
+        self._health = health.HealthServicer()
+        for name in HEALTH_NAMES:
+            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+
+    def _poll(self) -> None:
+        while not self._stopping.wait(self.options.file_system_poll_wait_seconds):
+            try:
+                self.repository.poll()
+            except Exception:
+                # The watch must outlive whatever a disk or a folder does; requests go on.
+                _LOG.exception("looking for new versions failed")

@@ -1,0 +1,1 @@
+"""Tests of the embedded server, its clients and the files around it."""
