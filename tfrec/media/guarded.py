@@ -1,8 +1,8 @@
-"""Run a function on each element of a batch inside the graph, and survive the elements it refuses.
+"""Run a function on each element of a batch in the graph, and survive the elements it refuses.
 
-TensorFlow's decoders raise on damaged bytes, and one bad picture would then fail the whole batch, in
-a Beam worker as in a served request. `tf.data` is the one place in core TensorFlow where the error
-of one element can be dropped, and its ops are in every stock TensorFlow Serving binary:
+TensorFlow's decoders raise on damaged bytes, and one bad picture would then fail its whole batch,
+in a Beam worker as in a served request. `tf.data` is the one place in core TensorFlow where the
+error of one element can be dropped, and its ops are in every stock TensorFlow Serving binary:
 
     [ok, bad, ok] ── from_tensor_slices ── map(decode) ── ignore_errors ── [(0, a), (2, c)]
                   ── batch ── scatter into zeros ──▶ [a, 0, c], valid = [True, False, True]
