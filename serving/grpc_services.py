@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 from tensorflow_serving.apis import (
@@ -18,6 +19,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving.calls import MODELS_METADATA
 from serving.handlers import Handlers, answer
 from serving.status import truncated
 
@@ -32,8 +34,13 @@ def _respond(
     context: grpc.ServicerContext,
 ) -> None:
     error = answer(handlers, api, "GRPC", lambda: model, call)
-    if error is not None:
-        context.abort(error.code, truncated(error.message))
+    if error is None:
+        return
+    if error.code is grpc.StatusCode.NOT_FOUND:
+        # Beside the stock answer, so that a client can tell a person which names there are.
+        names = ",".join(map(quote, handlers.repository.models()))
+        context.set_trailing_metadata(((MODELS_METADATA, names),))
+    context.abort(error.code, truncated(error.message))
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):

@@ -105,8 +105,12 @@ class Server:
             self._poller.join()
         self.repository.close()
 
+    def request_stop(self) -> None:
+        """Ends `wait`; safe in a signal handler."""
+        self._stopping.set()
+
     def wait(self) -> None:
-        """Blocks until `stop` is called from another thread or a signal handler."""
+        """Blocks until `request_stop` or `stop` is called elsewhere."""
         self._stopping.wait()
 
     def __enter__(self) -> Server:
