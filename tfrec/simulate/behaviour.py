@@ -40,6 +40,8 @@ DAY = 86_400
 SLICES = 40
 CHOICE = 2.6
 REPEATS = 0.125
+# Bounds the memory of a step whatever the size of the service.
+PAIRS_AT_ONCE = 4_000_000
 # Plays by hour of the day, relative.
 _HOURS = np.array([2, 1, 1, 1, 1, 1, 2, 4, 5, 4, 4, 4, 5, 5, 4, 4, 5, 6, 8, 9, 9, 8, 6, 4], float)
 
@@ -181,14 +183,13 @@ def _choices(
     report: Callable[[int, int], None],
 ) -> tuple[Ints, Floats]:
     config = world.config
-    rng = stream(config.seed, "choices")
+    rng, again_rng = stream(config.seed, "choices"), stream(config.seed, "repeats")
     item = np.empty(len(user), np.int64)
     affinity = np.empty(len(user), np.float32)
     heard = np.zeros((config.users, config.items), bool)
     edges = np.linspace(0, len(user), SLICES + 1).astype(int)
-    repeated = rng.random(len(user)) < REPEATS
-    # Bounds the memory of a step whatever the size of the service.
-    width = max(1, 4_000_000 // config.items)
+    repeated = again_rng.random(len(user)) < REPEATS
+    width = max(1, PAIRS_AT_ONCE // config.items)
     for number, (low, high) in enumerate(pairwise(edges.tolist())):
         moment = (low + high) / 2 / len(user)
         # By listener, then time, so that a listener's events lie together.
@@ -209,7 +210,7 @@ def _choices(
             # The n-th event of a listener in this slice takes the n-th of his draws.
             chosen = draws[owner, nth]
             again = repeated[rows] | np.isinf(race[owner, chosen])
-            _repeat(rng, heard, own[owner], again, chosen)
+            _repeat(again_rng, heard, own[owner], again, chosen)
             item[rows] = chosen
             affinity[rows] = values[owner, chosen]
             heard[own[owner], chosen] = True
