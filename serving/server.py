@@ -13,12 +13,16 @@ from typing import Any
 import grpc
 
 from serving import stock_files
+from serving.batching import BatchedModel, BatchingOptions, BatchScheduler
 from serving.grpc_services import add_services
 from serving.handlers import Handlers
 from serving.loaded_model import LoadedModel
 from serving.metrics import Metrics
 from serving.options import ServerOptions
 from serving.repository import ModelRepository
+from serving.request_log import RequestLog
+from serving.rest_api import RestApi
+from serving.rest_server import Page, RestServer
 from serving.status import StatusError
 from serving.warmup import run_warmup
 from tfrec.errors import DescriptionError, ServingError
@@ -26,6 +30,7 @@ from tfrec.errors import DescriptionError, ServingError
 __all__ = ["Server"]
 
 _LOG = logging.getLogger("serving")
+METRICS_PATH = "/monitoring/prometheus/metrics"
 HEALTH_NAMES = ("", "PredictionService")
 
 
@@ -59,6 +64,9 @@ class Server:
         self.port = options.port
         self.rest_port: int | None = None
         self._grpc: grpc.Server | None = None
+        self._rest: RestServer | None = None
+        self._scheduler: BatchScheduler | None = None
+        self._request_log: RequestLog | None = None
         self._health: Any = None
         self._stopping = threading.Event()
         self._poller: threading.Thread | None = None
@@ -75,11 +83,22 @@ class Server:
         """
         options = self.options
         credentials = self._credentials()
+        pages = self._monitoring_page()
         models = self._models()
+        if options.request_log_dir is not None and options.request_log_key_file is not None:
+            self._request_log = RequestLog(
+                options.request_log_dir,
+                options.request_log_key_file,
+                options.request_log_rate,
+                self.metrics,
+            )
+            self._request_log.configure(models)
+        if options.enable_batching:
+            self._scheduler = BatchScheduler(self._batching())
         try:
             self.repository.configure(models)
         except StatusError as error:
-            self.repository.close()
+            self.stop()
             raise ServingError(
                 str(options.model_config_file or options.model_base_path),
                 "every model needs a version that can be loaded",
@@ -87,8 +106,14 @@ class Server:
                 remedy="Export one, or correct the path and the version; "
                 "a base path holds folders named 1, 2, …",
             ) from error
-        handlers = Handlers(self.repository, self.metrics)
-        self._start_grpc(handlers, credentials)
+        handlers = Handlers(self.repository, self.metrics, self._request_log)
+        try:
+            self._start_grpc(handlers, credentials)
+            if options.rest_api_port is not None:
+                self._start_rest(handlers, pages)
+        except ServingError:
+            self.stop()
+            raise
         if options.file_system_poll_wait_seconds > 0:
             self._poller = threading.Thread(target=self._poll, name="version-watch", daemon=True)
             self._poller.start()
@@ -101,9 +126,15 @@ class Server:
             self._health.enter_graceful_shutdown()
         if self._grpc is not None:
             self._grpc.stop(self.options.drain_seconds).wait()
+        if self._rest is not None:
+            self._rest.stop()
         if self._poller is not None:
             self._poller.join()
         self.repository.close()
+        if self._scheduler is not None:
+            self._scheduler.close()
+        if self._request_log is not None:
+            self._request_log.close()
 
     def request_stop(self) -> None:
         """Ends `wait`; safe in a signal handler."""
@@ -131,7 +162,38 @@ class Server:
         assert options.model_base_path is not None
         return stock_files.single_model(options.model_name, options.model_base_path.absolute())
 
-    def _load(self, name: str, version: int, path: Path, base_path: Path) -> LoadedModel:
+    def _batching(self) -> BatchingOptions:
+        path = self.options.batching_parameters_file
+        if path is None:
+            return BatchingOptions()
+        return BatchingOptions.of(stock_files.read_batching_parameters(path))
+
+    def _monitoring_page(self) -> dict[str, Page]:
+        path = METRICS_PATH
+        if self.options.monitoring_config_file is not None:
+            config = stock_files.read_monitoring(self.options.monitoring_config_file)
+            if not config.prometheus_config.enable:
+                return {}
+            path = config.prometheus_config.path or path
+        return {path: ("text/plain", lambda: self.metrics.page().encode())}
+
+    def _start_rest(self, handlers: Handlers, pages: dict[str, Page]) -> None:
+        options = self.options
+        assert options.rest_api_port is not None
+        self._rest = RestServer(
+            options.host,
+            options.rest_api_port,
+            RestApi(handlers).respond,
+            pages,
+            max_bytes=options.max_message_bytes,
+            timeout=options.rest_api_timeout_in_ms / 1000,
+        )
+        self.rest_port = self._rest.port
+        self._rest.start()
+
+    def _load(
+        self, name: str, version: int, path: Path, base_path: Path
+    ) -> LoadedModel | BatchedModel:
         options = self.options
         loaded: LoadedModel | None = None
         status = "OK"
@@ -157,7 +219,7 @@ class Server:
             ) from error
         finally:
             self.metrics.count("/tensorflow/cc/saved_model/load_attempt_count", str(path), status)
-        return loaded
+        return loaded if self._scheduler is None else BatchedModel(loaded, self._scheduler)
 
     def _warm_up(self, loaded: LoadedModel, path: Path) -> None:
         started = time.perf_counter()
@@ -204,7 +266,6 @@ class Server:
             else:
                 self.port = server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            self.repository.close()
             raise ServingError(
                 address,
                 "the gRPC port must be free and the address one of this machine",

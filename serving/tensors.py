@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
-__all__ = ["TensorError", "decode", "encode", "type_name"]
+__all__ = ["TensorError", "decode", "encode", "numpy_type", "type_name"]
 
 # A few bytes can claim a shape of terabytes; a larger tensor than this is refused before memory
 # is asked for. Four times the largest message that the server takes by default.
@@ -65,6 +65,17 @@ def type_name(dtype: int) -> str:
     """
     kind = _KINDS.get(dtype)
     return kind.name if kind else f"unknown dtype enum ({dtype})"
+
+
+def numpy_type(dtype: int) -> Any:
+    """The NumPy type that holds a data type; `object` for strings.
+
+    Raises:
+        TensorError: Nothing holds it.
+    """
+    if dtype not in _KINDS:
+        raise TensorError(f"unsupported data type {dtype}")
+    return _KINDS[dtype].dtype
 
 
 def decode(proto: Any) -> np.ndarray:
