@@ -11,6 +11,7 @@ and `fusion: {type: mine, temperature: 0.5}` builds it. A package of one's own i
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import importlib.metadata
 import inspect
@@ -124,7 +125,7 @@ def create(kind: str, component: Component, *, where: str, **given: Any) -> Any:
     """
     cls = lookup(kind, component.type, where=where)
     parameters = options_of(cls)
-    hints = typing.get_type_hints(cls.__init__)
+    hints = typing.get_type_hints(type.__getattribute__(cls, "__init__"))
     arguments = {name: value for name, value in given.items() if name in parameters}
     for name, value in component.options.items():
         if name not in parameters:
@@ -173,9 +174,11 @@ def import_components(modules: Sequence[str] = ()) -> None:
     Raises:
         DescriptionError: A module can't be imported.
     """
-    found = [(e.value, e.load) for e in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)]
+    found: list[tuple[str, Callable[[], Any]]] = [
+        (e.value, e.load) for e in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    ]
     for module in modules:
-        found.append((module, lambda module=module: importlib.import_module(module)))
+        found.append((module, functools.partial(importlib.import_module, module)))
     for name, load in found:
         try:
             load()
