@@ -91,9 +91,11 @@ def channel_options(max_message_bytes: int) -> list[tuple[str, Any]]:
     """Options of a connection that is kept and reused.
 
     A ping after a minute without traffic finds a connection that a load balancer dropped, and is
-    rare enough for the server's default limits.
+    rare enough for the server's default limits. A name of several addresses, as a headless service
+    has, gets a connection to each, and requests take turns.
     """
     return [
+        ("grpc.lb_policy_name", "round_robin"),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.max_receive_message_length", max_message_bytes),

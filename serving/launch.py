@@ -9,7 +9,7 @@ from serving.options import ServerOptions
 
 __all__ = ["IMAGE", "docker_command", "shown"]
 
-IMAGE = "tensorflow/serving:2.19.1"
+IMAGE = "tensorflow/serving:latest"
 # Where the folders are inside the container.
 _MODELS = "/models"
 _CONFIG = "/config"

@@ -196,7 +196,7 @@ class Server:
     ) -> LoadedModel | BatchedModel:
         options = self.options
         loaded: LoadedModel | None = None
-        status = "OK"
+        status = "success"
         try:
             loaded = LoadedModel(
                 path,
@@ -209,7 +209,7 @@ class Server:
         except Exception as error:
             if loaded is not None:
                 loaded.close()
-            status = error.code.name if isinstance(error, StatusError) else "INTERNAL"
+            status = "fail"
             if isinstance(error, StatusError):
                 raise
             # A version may be damaged in ways that nobody foresaw; the ones that serve go on.

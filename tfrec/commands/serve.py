@@ -86,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--print-command", action="store_true", help="print the stock image's command and end"
     )
+    parser.add_argument("--image", help="the stock image to run, instead of the latest")
     parser.add_argument(
         "--write-protoset", type=Path, metavar="FILE", help="write the protocol's file and end"
     )
@@ -101,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     options = _options(arguments)
     if arguments.print_command or arguments.docker:
-        return _stock(options, execute=arguments.docker)
+        return _stock(options, arguments.image, execute=arguments.docker)
     return _serve(options)
 
 
@@ -145,10 +146,10 @@ def _options(arguments: argparse.Namespace) -> ServerOptions:
         ) from error
 
 
-def _stock(options: ServerOptions, *, execute: bool) -> int:
-    from serving.launch import docker_command, shown
+def _stock(options: ServerOptions, image: str | None, *, execute: bool) -> int:
+    from serving.launch import IMAGE, docker_command, shown
 
-    words = docker_command(options)
+    words = docker_command(options, image=image or IMAGE)
     print(shown(words), flush=True)
     if not execute:
         return 0
