@@ -30,7 +30,7 @@ class Fusion(keras.layers.Layer):
     reads_tokens = False
 
     def __init__(self, dimension: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         if dimension < 1:
             raise ValueError(f"`dimension` must be positive. Received: dimension={dimension}")
         self.dimension = dimension

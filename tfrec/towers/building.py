@@ -8,9 +8,10 @@ from tfrec.config.model import Component
 from tfrec.errors import DescriptionError
 from tfrec.registry import create, lookup, names
 from tfrec.schema import FeatureSpec
+from tfrec.towers.history import HistoryTower
 from tfrec.towers.tower import Tower
 
-__all__ = ["DEFAULT_TOWERS", "build_tower", "prepared_kind"]
+__all__ = ["DEFAULT_TOWERS", "build_history", "build_tower", "prepared_kind"]
 
 DEFAULT_TOWERS = {
     "vector": "projection",
@@ -67,3 +68,20 @@ def build_tower(spec: FeatureSpec, component: Component | None, dimension: int) 
             remedy=f"Towers for it: {', '.join(fitting)}",
         )
     return create("tower", component, where=where, dimension=dimension, **cls.arguments(spec))
+
+
+def build_history(component: Component, dimension: int, events: int = 0) -> HistoryTower:
+    """Builds the encoder of a user's history.
+
+    Args:
+        component: The encoder that a configuration names.
+        dimension: Width of the items' vectors and of the result.
+        events: Size of the event types' vocabulary; 0 when there are no types.
+
+    Returns:
+        The layer, called with vectors, present, ages, events.
+
+    Raises:
+        DescriptionError: It is unknown or has no such option.
+    """
+    return create("history", component, where="query.history", dimension=dimension, events=events)

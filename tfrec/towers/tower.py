@@ -35,7 +35,8 @@ class Tower(keras.layers.Layer):
     modalities: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, dimension: int, *, normalize: bool = True, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Casts are explicit: in half precision a number's or an age's digits would be lost first.
+        super().__init__(autocast=False, **kwargs)
         if dimension < 1:
             raise ValueError(f"`dimension` must be positive. Received: dimension={dimension}")
         self.dimension = dimension
@@ -47,10 +48,10 @@ class Tower(keras.layers.Layer):
         return {}
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """Brings raw input to tensors that XLA can compile; the input itself unless it is text.
+        """The part of the work that learns nothing: words to indices, sounds to spectrograms.
 
         `call` does it too, when it hasn't been done. A training loop that does it once, before the
-        first epoch, saves it in every step and may compile them.
+        first epoch, saves it in every step, and may compile the steps, since no strings are left.
         """
         return inputs
 
