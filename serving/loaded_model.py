@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 
 from serving.status import StatusError
-from serving.version_files import read_saved_model
+from serving.version_files import ops_of, read_saved_model
 
 __all__ = ["LoadedModel"]
 
@@ -48,8 +48,9 @@ class LoadedModel:
     ) -> None:
         import tensorflow as tf
 
-        _register_text_ops()
         saved_model = read_saved_model(path, base_path)
+        if not all(hasattr(tf.raw_ops, op) for op in ops_of(saved_model)):
+            _register_text_ops()
         if not any(set(tags) == set(graph.meta_info_def.tags) for graph in saved_model.meta_graphs):
             raise StatusError(
                 grpc.StatusCode.NOT_FOUND,
@@ -122,7 +123,10 @@ class LoadedModel:
 
 
 def _register_text_ops() -> None:
-    """The stock server holds the ops of TensorFlow Text; so does this one where it can."""
+    """The stock server holds the ops of TensorFlow Text; so does this one, for who needs them.
+
+    Importing the package takes seconds, so it waits for a graph with an op that isn't core.
+    """
     try:
         import tensorflow_text  # noqa: F401 - importing it registers the ops
     except ImportError as error:

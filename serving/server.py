@@ -19,6 +19,7 @@ from serving.handlers import Handlers
 from serving.loaded_model import LoadedModel
 from serving.metrics import Metrics
 from serving.options import ServerOptions
+from serving.pages import demonstration_pages
 from serving.repository import ModelRepository
 from serving.request_log import RequestLog
 from serving.rest_api import RestApi
@@ -180,6 +181,8 @@ class Server:
     def _start_rest(self, handlers: Handlers, pages: dict[str, Page]) -> None:
         options = self.options
         assert options.rest_api_port is not None
+        if options.ui:
+            pages = pages | demonstration_pages(self.repository)
         self._rest = RestServer(
             options.host,
             options.rest_api_port,

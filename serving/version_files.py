@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from google.protobuf.message import DecodeError
 
 from serving.status import StatusError, invalid
 
-__all__ = ["fingerprint", "list_versions", "read_saved_model"]
+__all__ = ["fingerprint", "list_versions", "ops_of", "read_saved_model"]
 
 _VERSION = re.compile(r"\s*[+-]?[0-9]+\s*", flags=re.ASCII)
 _INT64 = range(-(2**63), 2**63)
@@ -115,13 +114,23 @@ def read_saved_model(version: Path, base_path: Path) -> Any:
         raise StatusError(grpc.StatusCode.DATA_LOSS, f"{path} holds no graph")
     for graph in message.meta_graphs:
         _check_assets(graph, version)
-        forbidden = sorted(set(_ops(graph.graph_def)) & FORBIDDEN_OPS)
-        if forbidden:
-            raise StatusError(
-                grpc.StatusCode.PERMISSION_DENIED,
-                f"{path} holds ops that touch the serving machine: {', '.join(forbidden)}",
-            )
+    forbidden = sorted(ops_of(message) & FORBIDDEN_OPS)
+    if forbidden:
+        raise StatusError(
+            grpc.StatusCode.PERMISSION_DENIED,
+            f"{path} holds ops that touch the serving machine: {', '.join(forbidden)}",
+        )
     return message
+
+
+def ops_of(saved_model: Any) -> set[str]:
+    """Names of all ops of a `SavedModel`, those of its function library included."""
+    ops = set()
+    for graph in saved_model.meta_graphs:
+        ops |= {node.op for node in graph.graph_def.node}
+        for function in graph.graph_def.library.function:
+            ops |= {node.op for node in function.node_def}
+    return ops
 
 
 def _check_links(version: Path, base: Path) -> None:
@@ -141,9 +150,3 @@ def _check_assets(graph: Any, version: Path) -> None:
         name = Path(os.path.normpath(assets / asset.filename))
         if not name.is_relative_to(os.path.normpath(assets)):
             raise invalid(f"The asset {asset.filename!r} of {version} leads out of its folder")
-
-
-def _ops(graph: Any) -> Iterator[str]:
-    yield from (node.op for node in graph.node)
-    for function in graph.library.function:
-        yield from (node.op for node in function.node_def)

@@ -100,12 +100,23 @@ def write_recommender(base: Path, version: int = 1, items: Sequence[str] = "abcd
                 "scores": tf.where(shown, best, tf.float32.min),
             }
 
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None], tf.string, "item_id"),
+                tf.TensorSpec([None], tf.int32, "k"),
+            ]
+        )
+        def similar_items(self, item_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+            empty = tf.fill([tf.shape(item_id)[0], 0], "")
+            return self.recommend(item_id, item_id[:, None], empty, k)
+
     module = Recommender()
-    tf.saved_model.save(
-        module,
-        str(base / str(version)),
-        signatures={"serving_default": module.recommend, "recommend": module.recommend},
-    )
+    signatures = {
+        "serving_default": module.recommend,
+        "recommend": module.recommend,
+        "similar_items": module.similar_items,
+    }
+    tf.saved_model.save(module, str(base / str(version)), signatures=signatures)
     return base / str(version)
 
 
