@@ -37,6 +37,10 @@ class Fusion(keras.layers.Layer):
         self.names: tuple[str, ...] = ()
         self._projections: dict[str, keras.layers.Dense] = {}
 
+    def add_weight(self, *args: Any, **options: Any) -> Any:
+        """A weight that stays in float32: Keras would read it in half precision, a table whole."""
+        return super().add_weight(*args, **{"autocast": False, **options})
+
     def build(self, inputs_shape: dict[str, Any], masks_shape: Any = None) -> None:
         """Notes the modalities and their widths, and builds the weights."""
         self.names = tuple(sorted(inputs_shape))

@@ -60,7 +60,8 @@ class AudioTower(Tower):
     def prepare(self, inputs: Any) -> Any:
         """From int16 [batch, samples] to log-mel power, float32 [batch, frames, bands].
 
-        Values lie about -1 … 1. A spectrogram stays as it is. It is nine tenths of a small network's cost.
+        Values lie about -1 … 1. A spectrogram stays as it is. Computing it is
+        nine tenths of a small network's cost.
         """
         if len(inputs.shape) == 3:
             return inputs

@@ -36,6 +36,10 @@ class HistoryTower(keras.layers.Layer):
         self.dimension = dimension
         self.events = events
 
+    def add_weight(self, *args: Any, **options: Any) -> Any:
+        """A weight that stays in float32: Keras would read it in half precision, a table whole."""
+        return super().add_weight(*args, **{"autocast": False, **options})
+
     def build(
         self,
         vectors_shape: Any,

@@ -20,7 +20,8 @@ ops = keras.ops
 class MeanHistory(HistoryTower):
     """Σ w_t x_t / (Σ w_t)^p with w_t = (1 + days)^(-a) (1 + rank)^(-b) exp(c_event).
 
-    a, b and c are learned. The rank counts from the latest event, 0. With a = b = 0 the order of events doesn't count.
+    a, b and c are learned. The rank counts from the latest event, 0. With a = b = 0 the order of
+    events doesn't count.
 
     Args:
         dimension: Width of the items' vectors and of the result.

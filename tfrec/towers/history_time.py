@@ -46,6 +46,10 @@ class TimeAndEvent(keras.layers.Layer):
         self.ages = ages
         self.events = events
 
+    def add_weight(self, *args: Any, **options: Any) -> Any:
+        """A weight that stays in float32: Keras would read it in half precision, a table whole."""
+        return super().add_weight(*args, **{"autocast": False, **options})
+
     def build(self, *shapes: Any) -> None:
         """Makes the tables, small at first, so that items speak louder."""
         small = keras.initializers.RandomNormal(stddev=0.02)

@@ -42,6 +42,10 @@ class Tower(keras.layers.Layer):
         self.dimension = dimension
         self.normalize = normalize
 
+    def add_weight(self, *args: Any, **options: Any) -> Any:
+        """A weight that stays in float32: Keras would read it in half precision, a table whole."""
+        return super().add_weight(*args, **{"autocast": False, **options})
+
     @classmethod
     def arguments(cls, spec: FeatureSpec) -> dict[str, Any]:
         """What the constructor needs to know of a feature; for subclasses."""
