@@ -88,7 +88,11 @@ setup(
     package_data={
         "tfrec": ["py.typed"],
         "preprocessing": ["py.typed"],
-        "serving": ["py.typed", "**/*.html", "**/*.json", "**/*.yaml", "**/*.yml"],
+        "serving": [
+            "py.typed",
+            *(f"**/*.{end}" for end in ("html", "css", "js", "json", "yaml", "yml", "config")),
+            *(f"examples/**/*.{end}" for end in ("go", "mod", "java", "xml")),
+        ],
         "tfrec.configs.models": ["*.yaml"],
         "tfrec.configs.datasets": ["*.yaml"],
     },

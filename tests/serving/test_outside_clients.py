@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import serving
 from serving.client import Client
 from serving.protoset import write_protoset
 from serving.server import Server
@@ -75,3 +78,84 @@ def test_grpcurl_gets_status_and_errors(server: Server, tmp_path: Path) -> None:
     wrong = grpcurl(server, protoset, "PredictionService/Predict", {"model_spec": {"name": "nope"}})
     assert "Code: NotFound" in wrong.stderr
     assert "Servable not found for request: Latest(nope)" in wrong.stderr
+
+
+EXAMPLES = Path(serving.__file__).parent / "examples"
+
+
+def lines(server: Server) -> list[list[str]]:
+    with Client(f"127.0.0.1:{server.port}", model="songs") as client:
+        answer = client.recommend("user-42", 3)
+    return [[str(rank), item] for rank, item in enumerate(answer.item_ids, 1)]
+
+
+def run(words: list[str], folder: Path, timeout: int = 280) -> str:
+    done = subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def prepared(folder: Path, names: list[str], tool: str, install: list[str]) -> None:
+    """Copies an example, writes its protoset, and installs what it needs; skips without."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"no {tool} here")
+    for name in names:
+        shutil.copy(EXAMPLES / name, folder)
+    write_protoset(folder / "tfserving.protoset")
+    done = subprocess.run(
+        install, cwd=folder, capture_output=True, text=True, timeout=280, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"{tool} can't install its packages here: {done.stderr[-200:]}")
+
+
+def asked(server: Server) -> list[str]:
+    return [f"127.0.0.1:{server.port}", "songs", "user-42", "3", "tfserving.protoset"]
+
+
+def told(printed: str) -> list[list[str]]:
+    plain = re.sub(r"\x1b\[\d*m", "", printed)  # Maven colours even what is piped
+    return [line.split("\t")[:2] for line in plain.splitlines() if line]
+
+
+@pytest.mark.slow
+def test_the_python_example_answers(server: Server) -> None:
+    words = [sys.executable, str(EXAMPLES / "recommend.py"), *asked(server)]
+    assert told(run(words, EXAMPLES.parents[1])) == lines(server)
+
+
+@pytest.mark.slow
+def test_the_node_example_answers_alike(server: Server, tmp_path: Path) -> None:
+    install = ["npm", "install", "--no-audit", "--no-fund", "@grpc/grpc-js", "@grpc/proto-loader"]
+    prepared(tmp_path, ["recommend.js"], "node", install)
+    assert told(run(["node", "recommend.js", *asked(server)], tmp_path)) == lines(server)
+    wrong = ["node", "recommend.js", f"127.0.0.1:{server.port}", "nope", "u", "3"]
+    done = subprocess.run(
+        [*wrong, "tfserving.protoset"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == "NOT_FOUND: Servable not found for request: Latest(nope)\n"
+
+
+@pytest.mark.slow
+def test_the_go_example_answers_alike(server: Server, tmp_path: Path) -> None:
+    prepared(tmp_path, ["go/recommend.go", "go/go.mod"], "go", ["go", "mod", "tidy"])
+    assert told(run(["go", "run", ".", *asked(server)], tmp_path)) == lines(server)
+
+
+@pytest.mark.slow
+def test_the_java_example_answers_alike(server: Server, tmp_path: Path) -> None:
+    prepared(
+        tmp_path,
+        ["java/Recommend.java", "java/pom.xml"],
+        "mvn",
+        ["mvn", "-q", "-B", "dependency:resolve"],
+    )
+    words = ["mvn", "-q", "-B", "compile", "exec:java", f"-Dexec.args={' '.join(asked(server))}"]
+    assert told(run(words, tmp_path)) == lines(server)
