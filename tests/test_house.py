@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "tfrec.media": CONTRACT,
     "tfrec.encoders": CONTRACT | MEDIA,
     "tfrec.input": CONTRACT,
-    "tfrec.towers": CONTRACT | MEDIA,
+    "tfrec.towers": CONTRACT | MEDIA | {"tfrec.fusion"},
     "tfrec.fusion": CONTRACT | MEDIA,
     "tfrec.losses": CONTRACT | MEDIA,
     "tfrec.optimizers": CONTRACT | MEDIA,

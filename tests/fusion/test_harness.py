@@ -25,6 +25,8 @@ VARIANTS: list[dict[str, Any]] = [{"type": name} for name in names("fusion")] + 
     {"type": "weighted", "mode": "item"},
     {"type": "concatenation", "activation": "relu"},
     {"type": "gated", "activation": "linear", "dropout": 0.2},
+    {"type": "cross_attention", "query": "image"},
+    {"type": "self_attention", "blocks": 2, "dropout": 0.1},
 ]
 UNTRAINED = {("weighted", "fixed")}
 
@@ -124,7 +126,9 @@ def test_tokens_are_taken(variant: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=label)
 def test_a_single_modality_is_enough(variant: dict[str, Any]) -> None:
-    layer = harness.seeded(lambda: make({k: v for k, v in variant.items() if k != "weights"}))
+    layer = harness.seeded(
+        lambda: make({k: v for k, v in variant.items() if k not in ("weights", "query")})
+    )
     inputs, masks = batch()
     output = harness.call(layer, ({"text": inputs["text"]}, {"text": masks["text"]}))
     assert output.shape == (ROWS, DIMENSION) and np.isfinite(output).all()

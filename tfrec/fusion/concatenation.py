@@ -11,15 +11,11 @@ from tfrec.registry import register
 
 __all__ = ["Concatenation"]
 
-ops = keras.ops
-
 
 @register("fusion", "concatenation")
 @keras.saving.register_keras_serializable("tfrec")
 class Concatenation(Fusion):
     """f = act(W [x_1; …; x_m; p_1; …; p_m] + b), p_k = 1 where modality k is present.
-
-    The flags tell the layer a vector of zeros from a missing one.
 
     Args:
         dimension: Width of the result.
@@ -38,8 +34,7 @@ class Concatenation(Fusion):
 
     def fuse(self, vectors: Any, present: Any, training: bool | None) -> Any:
         """Concatenates."""
-        flat = ops.reshape(vectors, (-1, len(self.names) * self.dimension))
-        return self.output_layer(ops.concatenate([flat, present], -1))
+        return self.output_layer(self.flat(vectors, present))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""

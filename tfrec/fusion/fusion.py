@@ -161,6 +161,26 @@ class Fusion(keras.layers.Layer):
         layer.build((None, width))
         return layer
 
+    def flat(self, vectors: Tensor, present: Tensor) -> Tensor:
+        """[x_1; …; x_m; p_1; …; p_m], modalities * (dimension + 1) wide; for subclasses.
+
+        The flags tell a layer a vector of zeros from a missing one.
+        """
+        joined = ops.reshape(vectors, (-1, len(self.names) * self.dimension))
+        return ops.concatenate([joined, present], -1)
+
+    def per_modality(self, modalities: int, units: int, name: str) -> Any:
+        """A matrix for each modality, [modalities, dimension, units]; for subclasses."""
+        # Keras counts the first axis into the fans; the scale takes that back.
+        initializer = keras.initializers.VarianceScaling(modalities, "fan_avg", "uniform")
+        return self.add_weight(
+            shape=(modalities, self.dimension, units), initializer=initializer, name=name
+        )
+
+    def mapped(self, vectors: Tensor, matrices: Any) -> Tensor:
+        """Each modality by its own matrix, [batch, modalities, units]; for subclasses."""
+        return ops.einsum("bkd,kde->bke", vectors, ops.cast(matrices, vectors.dtype))
+
     def compute_output_shape(
         self, inputs_shape: dict[str, Any], masks_shape: Any = None
     ) -> tuple[Any, int]:

@@ -44,11 +44,7 @@ class GatedMultimodalUnit(Fusion):
     def build_fusion(self, modalities: int) -> None:
         """Makes maps and gates."""
         size = self.dimension
-        # Keras counts the first axis into the fans; the scale takes that back.
-        initializer = keras.initializers.VarianceScaling(modalities, "fan_avg", "uniform")
-        self.maps = self.add_weight(
-            shape=(modalities, size, size), initializer=initializer, name="maps"
-        )
+        self.maps = self.per_modality(modalities, size, "maps")
         self.biases = self.add_weight(shape=(modalities, size), initializer="zeros", name="biases")
         self.gates = self.built_dense(modalities * (size + 1), modalities * size, name="gates")
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
@@ -56,11 +52,9 @@ class GatedMultimodalUnit(Fusion):
     def fuse(self, vectors: Any, present: Any, training: bool | None) -> Any:
         """Gates and sums."""
         count, size = len(self.names), self.dimension
-        mapped = ops.einsum("bkd,kde->bke", vectors, ops.cast(self.maps, vectors.dtype))
-        mapped = mapped + ops.cast(self.biases, vectors.dtype)
+        mapped = self.mapped(vectors, self.maps) + ops.cast(self.biases, vectors.dtype)
         mapped = keras.activations.get(self.activation)(mapped)
-        flat = ops.reshape(vectors, (-1, count * size))
-        flat = self.dropout_layer(ops.concatenate([flat, present], -1), training=training)
+        flat = self.dropout_layer(self.flat(vectors, present), training=training)
         logits = ops.reshape(self.gates(flat), (-1, count, size))
         gates = masked_softmax(ops.swapaxes(logits, 1, 2), present[:, None, :])
         gates = ops.swapaxes(gates, 1, 2)

@@ -15,7 +15,6 @@ from tfrec.towers.projection import ProjectionTower
 from tfrec.towers.text_bag import WordBagTower
 from tfrec.towers.text_cnn import TextCnnTower
 from tfrec.towers.tower import Tower
-from tfrec.towers.transformer_block import TransformerBlock
 from tfrec.towers.video import VideoTower
 from tfrec.towers.words import TextTower, hash_words
 
@@ -37,7 +36,6 @@ __all__ = [
     "TextTower",
     "TimeAndEvent",
     "Tower",
-    "TransformerBlock",
     "TransformerHistory",
     "VideoTower",
     "WordBagTower",

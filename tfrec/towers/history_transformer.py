@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfrec.fusion import TransformerBlock
 from tfrec.registry import register
 from tfrec.towers.history import HistoryTower
-from tfrec.towers.transformer_block import TransformerBlock
 
 __all__ = ["TransformerHistory"]
 
