@@ -1,0 +1,181 @@
+"""Cut timelines into training examples: a positive, and what its user had done before it.
+
+Each positive event is the target of one example an epoch. Its history is the user's latest events
+at strictly earlier positions of the time-ordered timeline: never the target itself, never what
+came after. Events that carry the target's own timestamp count as earlier when they were recorded
+earlier, since a burst of ratings within one second is an order too.
+
+One user, positives a b c at times 1 2 3, length 2 (`.` is padding)::
+
+    target a   history . .
+    target b   history . a
+    target c   history a b
+
+The order of an epoch is a pseudo-random permutation of (seed, epoch) that is computed index by
+index, not stored (`tf.random.experimental.index_shuffle`), and a batch is gathered whole. So batch
+number n is a function of n alone: a training that was interrupted goes on with the very batches
+that it would have had.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfrec import schema
+from tfrec.errors import DataError
+from tfrec.input.inputs import (
+    HISTORY,
+    HISTORY_AGE,
+    HISTORY_EVENT,
+    ITEM_INDEX,
+    PADDING,
+    SECONDS_A_DAY,
+    USER_INDEX,
+)
+from tfrec.input.timelines import Timelines
+
+__all__ = ["TARGET_WEIGHT", "Windows"]
+
+TARGET_WEIGHT = "target_weight"
+
+
+class Windows:
+    """Training examples of timelines, in batches of one static shape.
+
+    Args:
+        timelines: The train part.
+        length: Latest events in a history; 0 leaves histories out.
+        batch_size: Examples a batch. The last of an epoch is filled up with examples of weight 0.
+        seed: Another seed gives another order.
+        negatives: Whether events that are not positive stay in histories.
+        repeats: Whether a positive on an item that the user had a positive on before is a target
+            too. When seen items are never recommended, it teaches what is never asked.
+
+    Raises:
+        DataError: There is no positive event to learn from.
+        ValueError: `length` or `batch_size` is out of range.
+    """
+
+    def __init__(
+        self,
+        timelines: Timelines,
+        *,
+        length: int,
+        batch_size: int,
+        seed: int = 0,
+        negatives: bool = False,
+        repeats: bool = True,
+    ) -> None:
+        if length < 0 or batch_size < 1:
+            raise ValueError(
+                "`length` must be at least 0 and `batch_size` at least 1."
+                f" Received: length={length}, batch_size={batch_size}"
+            )
+        source = timelines if negatives else timelines.positives()
+        targets = np.flatnonzero(source.positive)
+        if not repeats:
+            targets = targets[_first_of_each_pair(source, targets)]
+        if not len(targets):
+            raise DataError(
+                "timelines/train",
+                "training needs positive events",
+                received="none",
+                remedy="Check `interactions.label` and `split` of the dataset description",
+            )
+        self.length = length
+        self.batch_size = batch_size
+        self.count = len(targets)
+        self.steps_per_epoch = -(-self.count // batch_size)
+        self.target_items: npt.NDArray[np.int32] = source.item_index[targets]
+        self._seed = seed & 0x7FFFFFFF
+        rows = source.rows[targets]
+        self._target = {
+            "place": tf.constant(targets, tf.int64),
+            "row": tf.constant(rows, tf.int32),
+            "start": tf.constant(source.offsets[rows], tf.int64),
+            "weight": tf.constant(source.weight[targets]),
+        }
+        self._item = tf.constant(source.item_index)
+        self._time = tf.constant(source.timestamp)
+        self._event = tf.constant(source.event)
+        self._user = tf.constant(source.user_index)
+        self._profile = {
+            name: tf.constant(value)
+            for feature in source.profile
+            for name, value in (
+                (feature, source.profile[feature]),
+                (schema.present(feature), source.profile_present[feature]),
+            )
+        }
+        self._context = {
+            schema.context(name): tf.constant(value) for name, value in source.context.items()
+        }
+
+    def batch(self, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
+        """Batch number `step`, counted from the start of training.
+
+        Returns:
+            The query tower's inputs (see `query_inputs`, the question asked at the target's time),
+            `item_index` int32 [b] of the target, and `target_weight` float32 [b], 0 for an example
+            that only fills the batch.
+        """
+        step = tf.cast(step, tf.int64)
+        epoch, within = step // self.steps_per_epoch, step % self.steps_per_epoch
+        position = within * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
+        real = position < self.count
+        seed = tf.stack([tf.constant(self._seed, tf.int64), epoch])
+        chosen = tf.random.experimental.index_shuffle(
+            position % self.count, tf.cast(seed, tf.int32), tf.constant(self.count - 1, tf.int64)
+        )
+        target = {name: tf.gather(value, chosen) for name, value in self._target.items()}
+        batch = {
+            USER_INDEX: tf.gather(self._user, target["row"]),
+            ITEM_INDEX: tf.gather(self._item, target["place"]),
+            TARGET_WEIGHT: tf.where(real, target["weight"], 0.0),
+            **{name: tf.gather(value, target["row"]) for name, value in self._profile.items()},
+            **{name: tf.gather(value, target["place"]) for name, value in self._context.items()},
+        }
+        if self.length:
+            batch |= self._history(target)
+        return batch
+
+    def dataset(self, first: int = 0) -> tf.data.Dataset:
+        """Batches without end, from number `first` on, the same in every run."""
+        options = tf.data.Options()
+        options.deterministic = True
+        return (
+            tf.data.Dataset.range(first, np.iinfo(np.int64).max)
+            .map(self.batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .prefetch(tf.data.AUTOTUNE)
+            .with_options(options)
+        )
+
+    def target_counts(self, items: int) -> npt.NDArray[np.int64]:
+        """int64 [items]: how often each item is a target in an epoch."""
+        return np.bincount(self.target_items, minlength=items)
+
+    def _history(self, target: dict[str, Any]) -> dict[str, tf.Tensor]:
+        place = target["place"][:, None] - self.length + tf.range(self.length, dtype=tf.int64)
+        inside = place >= target["start"][:, None]
+        place = tf.maximum(place, 0)
+        asked = tf.gather(self._time, target["place"])[:, None]
+        days = tf.cast(asked - tf.gather(self._time, place), tf.float32) / SECONDS_A_DAY
+        return {
+            HISTORY: tf.where(inside, tf.gather(self._item, place), PADDING),
+            HISTORY_AGE: tf.where(inside, days, 0.0),
+            HISTORY_EVENT: tf.where(inside, tf.gather(self._event, place), schema.MISSING_INDEX),
+        }
+
+
+def _first_of_each_pair(
+    timelines: Timelines, targets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """bool: the target is its user's first positive on its item."""
+    pair = timelines.rows[targets].astype(np.int64) << 32 | timelines.item_index[targets]
+    first = np.zeros(len(targets), bool)
+    first[np.unique(pair, return_index=True)[1]] = True
+    return first
