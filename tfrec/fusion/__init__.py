@@ -10,6 +10,7 @@ from tfrec.fusion.disentangled import DisentangledFusion
 from tfrec.fusion.film import FilmFusion
 from tfrec.fusion.fusion import Fusion
 from tfrec.fusion.gated import GatedMultimodalUnit
+from tfrec.fusion.item_graph import bipartite_graph, combine_graphs, knn_graph
 from tfrec.fusion.low_rank import LowRankFusion
 from tfrec.fusion.masking import masked_softmax
 from tfrec.fusion.matrix import MatrixSum
@@ -18,6 +19,7 @@ from tfrec.fusion.mixture import MixtureOfExperts
 from tfrec.fusion.mlb import HadamardBilinear
 from tfrec.fusion.multi_gate import MultiGateMixture
 from tfrec.fusion.product_of_experts import ProductOfExperts
+from tfrec.fusion.propagation import GraphPropagation
 from tfrec.fusion.self_attention import SelfAttentionFusion
 from tfrec.fusion.transformer_block import TransformerBlock
 from tfrec.fusion.weighted import WeightedAverage
@@ -34,6 +36,7 @@ __all__ = [
     "FilmFusion",
     "Fusion",
     "GatedMultimodalUnit",
+    "GraphPropagation",
     "HadamardBilinear",
     "LowRankFusion",
     "MatrixSum",
@@ -43,5 +46,8 @@ __all__ = [
     "SelfAttentionFusion",
     "TransformerBlock",
     "WeightedAverage",
+    "bipartite_graph",
+    "combine_graphs",
+    "knn_graph",
     "masked_softmax",
 ]
