@@ -1,0 +1,1 @@
+"""Raw files to TFRecords on Beam: read, validate, integrate, split, standardise, encode, write."""

@@ -1,0 +1,235 @@
+"""Run frozen encoders once over every different content, by Beam's RunInference.
+
+hashes of all items ─ the first item of each hash ─ batches of items
+  ─▶ LoadContents ─▶ RunInference(EncoderHandler) ─▶ StoreVectors ─▶ vectors-NAME.npy [unique, d]
+index-NAME.npy int32 [items] tells each item's row, -1 where the content is missing.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
+
+from preprocessing.media_files import read_media
+from preprocessing.paths import DataRoot
+from preprocessing.spilling import read_table, save_array
+from preprocessing.stages import Stages, replace_file
+from tfrec.config import FeatureConfig
+from tfrec.encoders import Encoder, resolve
+from tfrec.errors import DataError
+
+__all__ = ["ContentBatch", "EncoderHandler", "encode_feature", "load_encoder"]
+
+# Texts are sorted by length within a batch, so many make little padding; pictures are decoded whole
+# into memory, 150 kB each.
+_TEXTS = 8192
+_MEDIA = 128
+_LOCK = threading.Lock()
+
+
+@lru_cache(maxsize=8)
+def load_encoder(handle: str, modality: str, max_length: int | None) -> Encoder:
+    """Loads an encoder once a process.
+
+    Raises:
+        EncoderNotFoundError: The handle names nothing here.
+    """
+    return resolve(handle, modality, max_length=max_length)
+
+
+@dataclass(frozen=True)
+class ContentBatch:
+    """Items whose contents are encoded together.
+
+    Attributes:
+        key: Unique among the batches of a feature.
+        items: Places in the catalogue.
+    """
+
+    key: str
+    items: tuple[int, ...]
+
+
+class EncoderHandler(ModelHandler[npt.NDArray[Any], npt.NDArray[np.float32], Encoder]):
+    """Lets RunInference run one of our encoders; an element is a whole batch of contents.
+
+    Args:
+        handle, modality, max_length: What `tfrec.encoders.resolve` takes.
+    """
+
+    def __init__(self, handle: str, modality: str, max_length: int | None) -> None:
+        self._arguments = (handle, modality, max_length)
+
+    def load_model(self) -> Encoder:
+        """Loads the encoder, or takes the one that this process has."""
+        with _LOCK:
+            return load_encoder(*self._arguments)
+
+    def run_inference(
+        self,
+        batch: Sequence[npt.NDArray[Any]],
+        model: Encoder,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[npt.NDArray[np.float32]]:
+        """Encodes batches of contents, float32 [contents, dimension] each."""
+        # One at a time: TensorFlow spreads a pass over all cores, while another thread decodes.
+        with _LOCK:
+            return [model.encode(contents) for contents in batch]
+
+    def batch_elements_kwargs(self) -> Mapping[str, Any]:
+        """Elements are batches already."""
+        return {"min_batch_size": 1, "max_batch_size": 1}
+
+
+class _LoadContents(beam.DoFn):
+    """From places in the catalogue to what the encoder reads."""
+
+    def __init__(
+        self,
+        name: str,
+        config: FeatureConfig,
+        root: Path,
+        catalogue: Path,
+        prepared: Sequence[tuple[int, Path]],
+        size: tuple[int, int] | None,
+        results: str,
+    ) -> None:
+        self._name, self._config, self._size = name, config, size
+        self._root, self._catalogue, self._prepared = root, catalogue, list(prepared)
+        self._results = results
+
+    def process(self, batch: ContentBatch) -> Iterator[tuple[ContentBatch, npt.NDArray[Any]]]:
+        if not (Path(self._results) / f"{batch.key}.pickle").exists():
+            texts = self._config.modality == "text"
+            yield batch, self._texts(batch) if texts else self._media(batch)
+
+    def _texts(self, batch: ContentBatch) -> npt.NDArray[Any]:
+        values: list[str] = []
+        items = np.asarray(batch.items)
+        for place, (start, path) in enumerate(self._prepared):
+            last = place + 1 == len(self._prepared)
+            stop = items[-1] + 1 if last else self._prepared[place + 1][0]
+            own = items[(items >= start) & (items < stop)]
+            if len(own):
+                column = read_table(path).column(self._name)
+                values += column.take(own - start).to_pylist()
+        return np.array(values, object)
+
+    def _media(self, batch: ContentBatch) -> npt.NDArray[Any]:
+        from preprocessing.decoding import decode_media
+
+        cells = read_table(self._catalogue).column(self._name).take(batch.items).to_pylist()
+        root = DataRoot(self._root)
+        files = [read_media(root, cell, self._config.path is not None) for cell in cells]
+        tensors, valid = decode_media(self._config, [file.data for file in files], self._size)
+        if not valid.all():
+            file = files[int(np.argmin(valid))]
+            raise DataError(
+                file.name,
+                "a file must stay as it is while it is read",
+                received="one that can't be decoded any more",
+                remedy="Run again when nothing writes to it",
+            )
+        return tensors
+
+
+class _StoreVectors(beam.DoFn):
+    """Writes each batch's vectors, and then its result."""
+
+    def __init__(self, folder: Path, results: str) -> None:
+        self._folder, self._results = folder, results
+
+    def process(self, element: tuple[ContentBatch, npt.NDArray[np.float32]]) -> Iterator[str]:
+        batch, vectors = element
+        save_array(self._folder / f"{batch.key}.npy", np.asarray(vectors, np.float32))
+        replace_file(Path(self._results) / f"{batch.key}.pickle", pickle.dumps(len(vectors)))
+        yield batch.key
+
+
+def encode_feature(
+    stages: Stages,
+    name: str,
+    config: FeatureConfig,
+    hashes: Sequence[bytes | None],
+    *,
+    root: Path,
+    catalogue: Path,
+    prepared: Sequence[tuple[int, Path]],
+    work: Path,
+) -> Encoder:
+    """Encodes a feature of all items.
+
+    Args:
+        stages: Runs the pipeline.
+        name: The feature.
+        config: Its description; `config.encoder` is its handle.
+        hashes: Of each item's content, `None` where missing.
+        root: The data root.
+        catalogue: The validated items.
+        prepared: First item and file of each run of prepared items.
+        work: Folder for `vectors-NAME.npy` and `index-NAME.npy`.
+
+    Returns:
+        The encoder that did it.
+
+    Raises:
+        EncoderNotFoundError: The handle names nothing here.
+    """
+    assert config.encoder is not None
+    handler = EncoderHandler(config.encoder, config.modality, config.max_length)
+    encoder = handler.load_model()
+    index, firsts = _unique(hashes)
+    save_array(work / f"index-{name}.npy", index)
+    folder = work / f"encoded-{name}"
+    step = _TEXTS if config.modality == "text" else _MEDIA
+    batches = [
+        ContentBatch(f"batch-{start // step:06d}", tuple(firsts[start : start + step]))
+        for start in range(0, len(firsts), step)
+    ]
+    stage = f"encode-{name}"
+    size = encoder.image_size
+
+    def build(pipeline: Any) -> None:
+        results = str(stages.folder(stage))
+        load = _LoadContents(name, config, root, catalogue, prepared, size, results)
+        contents = (
+            pipeline
+            | "CreateBatches" >> beam.Create(batches)
+            | "Spread" >> beam.Reshuffle()
+            | "LoadContents" >> beam.ParDo(load)
+        )
+        vectors = contents | "Encode" >> RunInference(KeyedModelHandler(handler))
+        _ = vectors | "StoreVectors" >> beam.ParDo(_StoreVectors(folder, results))
+
+    if batches:
+        title = f"encode {name}: {len(firsts):,} different by {config.encoder}"
+        stages.run_pipeline(stage, title, build, len(batches))
+    parts = [np.load(folder / f"{batch.key}.npy", mmap_mode="r") for batch in batches]
+    empty = np.zeros((0, encoder.dimension), np.float32)
+    save_array(work / f"vectors-{name}.npy", np.concatenate([empty, *parts]))
+    return encoder
+
+
+def _unique(hashes: Sequence[bytes | None]) -> tuple[npt.NDArray[np.int32], list[int]]:
+    """Each item's place among the different contents, and the first item of each."""
+    places: dict[bytes, int] = {}
+    firsts: list[int] = []
+    index = np.full(len(hashes), -1, np.int32)
+    for item, value in enumerate(hashes):
+        if value is None:
+            continue
+        if value not in places:
+            places[value] = len(firsts)
+            firsts.append(item)
+        index[item] = places[value]
+    return index, firsts

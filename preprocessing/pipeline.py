@@ -1,0 +1,324 @@
+"""`tfrec preprocess`: from a dataset description and raw files to prepared data.
+
+    scan      large files, to cut them into ranges
+    read      items and users: validate ─▶ catalogue, its order; users by partition
+    read      interactions and comments: validate, look items up, spill by hash of the user
+    assemble  each partition: sort, refuse duplicates, split, join comments and profiles, count
+    prepare   runs of items: normalise, decode, join comments; count the train part's values
+    encode    frozen encoders over different contents
+    write     items with vocabularies and standardisation; timelines; then the manifest
+
+One record worked through: the row `429,22,4.0,828124615` of interactions.csv with the rule
+`rating >= 4` becomes user "429", item 21 (the place of "22" in items.csv), label 1, and, in
+timelines/train-*, the first entry of the lists of the record of user 429.
+
+Each arrow is a stage of `preprocessing.stages`; only counts and file names cross it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from preprocessing.catalogue import Catalogue, build_catalogue, write_ids
+from preprocessing.comments import ReadComments
+from preprocessing.counting import TrainStatistics
+from preprocessing.entities import ReadEntities, entity_schema
+from preprocessing.finishing import DataWriter, prepared_path
+from preprocessing.interactions import ReadInteractions, times_path
+from preprocessing.items import PrepareItems
+from preprocessing.ledger import Ledger
+from preprocessing.orphans import explain_orphans
+from preprocessing.planning import Plan, make_plan
+from preprocessing.publishing import Workspace, open_workspace
+from preprocessing.ranges import ReadRange, cut_file, scans_for
+from preprocessing.shapes import media_bytes
+from preprocessing.spilling import read_table, save_array
+from preprocessing.splitting import find_cuts, require_train
+from preprocessing.stages import Stages
+from preprocessing.timelines import AssembleTimelines
+from tfrec import schema
+from tfrec.config import DatasetConfig, FeatureConfig
+from tfrec.errors import DescriptionError, TfrecError
+from tfrec.schema import DataLayout, Manifest
+
+__all__ = ["preprocess"]
+
+# A shard of items is read at once by a trainer, so it stays well below a gigabyte.
+_SHARD_BYTES = 128 << 20
+_SHARD_ITEMS = 50_000
+
+
+def preprocess(
+    config: DatasetConfig,
+    out: str | Path,
+    data_root: str | Path,
+    *,
+    beam_options: Sequence[str] = (),
+    encode: bool = True,
+    max_rejected: float = 0.05,
+    resume: bool = False,
+    stream: TextIO | None = None,
+) -> Manifest:
+    """Prepares a data set; `out` appears, or is replaced, only when it is whole.
+
+    Args:
+        config: The description.
+        out: The directory to write: new, empty, or earlier prepared data.
+        data_root: The folder that the description's paths are relative to.
+        beam_options: Options of Apache Beam, such as `--runner=FlinkRunner`. A distributed runner
+            needs `data_root` and `out` on a file system that all workers share.
+        encode: Whether the frozen encoders that the description names are run.
+        max_rejected: Largest share of a source's rows, or of a feature's files, to be refused.
+        resume: Whether to go on with what an equal run left when it was broken off.
+        stream: Where progress goes; `None` is silent.
+
+    Returns:
+        The manifest, as written.
+
+    Raises:
+        DescriptionError: The description doesn't fit the files, or an option is wrong.
+        RejectedRowsError: More was refused than allowed; refused rows are in `<out>.rejected`.
+        DataError: A source is empty, damaged or unreadable, or the split leaves no train part.
+    """
+    if not 0 <= max_rejected <= 1:
+        raise DescriptionError(
+            "--max-rejected",
+            "a share lies between 0 and 1",
+            received=max_rejected,
+            remedy="Write 0.05 for five percent",
+        )
+    plan = make_plan(config, Path(data_root), encode)
+    with open_workspace(Path(out), plan.fingerprint, resume) as workspace:
+        stages = Stages(workspace.work, beam_options, stream)
+        try:
+            manifest = _Run(plan, workspace, stages, max_rejected).run()
+            workspace.publish()
+        except TfrecError:
+            workspace.keep_refused()
+            workspace.clear()
+            raise
+        return manifest
+
+
+class _Run:
+    """The stages of one run, in order; each method's result is what the next ones need."""
+
+    def __init__(
+        self, plan: Plan, workspace: Workspace, stages: Stages, max_rejected: float
+    ) -> None:
+        self._plan = plan
+        self._work = workspace.work
+        self._layout = DataLayout(workspace.data)
+        self._stages = stages
+        self._ledger = Ledger(self._layout.rejected, max_rejected, workspace.refused)
+
+    def run(self) -> Manifest:
+        ranges = self._cut()
+        catalogue = self._read_catalogue(ranges)
+        users = self._read_users(ranges.get("users", []))
+        interactions, comments = self._read_events(ranges, catalogue)
+        cuts = self._cuts(interactions)
+        starts = self._item_starts(catalogue.size)
+        statistics = TrainStatistics(catalogue.size)
+        self._assemble(interactions, users, comments, cuts, starts, statistics)
+        hashes = self._prepare(catalogue, starts, statistics)
+        encoded = self._encode(catalogue, starts, hashes)
+        writer = DataWriter(self._plan, self._stages, self._layout, self._work, statistics)
+        return writer.write(starts, cuts, encoded, self._ledger)
+
+    def _cut(self) -> dict[str, list[ReadRange]]:
+        scans = {
+            (source, index): scans_for(file, source, index)
+            for source, files in self._plan.files.items()
+            for index, file in enumerate(files)
+        }
+        tasks = [task for group in scans.values() for task in group]
+        counts = self._stages.run("scan", f"scan {len(tasks)} blocks", tasks)
+        ranges: dict[str, list[ReadRange]] = {source: [] for source in self._plan.files}
+        for (source, index), group in scans.items():
+            file = self._plan.files[source][index]
+            ranges[source] += cut_file(file, index, [next(counts) for _ in group])
+        return ranges
+
+    def _read_catalogue(self, ranges: dict[str, list[ReadRange]]) -> Catalogue:
+        items = self._plan.config.items
+        paths = self._read_entities("items", items.id, items.features, ranges["items"], 1)
+        names = self._plan.names()["items"]
+        catalogue, refusals = build_catalogue(
+            paths, entity_schema(items.features), names, self._work
+        )
+        self._ledger.refuse(refusals)
+        self._ledger.check()
+        ids = read_table(catalogue.ids).column("id")
+        write_ids(ids, self._layout.vocabulary(schema.ITEM_ID))
+        return catalogue
+
+    def _read_users(self, ranges: Sequence[ReadRange]) -> list[Path]:
+        users = self._plan.config.users
+        if users is None:
+            return []
+        partitions = self._plan.partitions
+        return self._read_entities("users", users.id, users.features, ranges, partitions)
+
+    def _read_entities(
+        self,
+        source: Any,
+        id_column: str,
+        features: dict[str, FeatureConfig],
+        ranges: Sequence[ReadRange],
+        partitions: int,
+    ) -> list[Path]:
+        tasks = [
+            ReadEntities(key, source, id_column, features, part, path, partitions)
+            for key, part, path in self._outputs(source, ranges)
+        ]
+        for read, refusals in self._stages.run(f"read-{source}", f"read {source}", tasks):
+            self._ledger.count_read(source, read)
+            self._ledger.refuse(refusals)
+        return [task.output for task in tasks]
+
+    def _outputs(
+        self, source: str, ranges: Sequence[ReadRange]
+    ) -> Iterator[tuple[str, ReadRange, Path]]:
+        for number, part in enumerate(ranges):
+            key = f"{source}-{number:06d}"
+            yield key, part, self._work / source / f"{key}.arrow"
+
+    def _read_events(
+        self, ranges: dict[str, list[ReadRange]], catalogue: Catalogue
+    ) -> tuple[list[Path], list[Path]]:
+        config, partitions = self._plan.config, self._plan.partitions
+        tasks: list[Any] = [
+            ReadInteractions(
+                key, config.interactions, config.split, part, catalogue.ids, path, partitions
+            )
+            for key, part, path in self._outputs("interactions", ranges["interactions"])
+        ]
+        if config.comments is not None:
+            tasks += [
+                ReadComments(key, config.comments, part, catalogue.ids, path, partitions)
+                for key, part, path in self._outputs("comments", ranges["comments"])
+            ]
+        sources = "interactions and comments" if config.comments else "interactions"
+        for read, refusals in self._stages.run("read-events", f"read {sources}", tasks):
+            self._ledger.count_read(refusals.source, read)
+            self._ledger.refuse(refusals)
+        self._ledger.check(lambda: explain_orphans(self._layout.rejected, catalogue.ids))
+        outputs: tuple[list[Path], list[Path]] = ([], [])
+        for task in tasks:
+            outputs[isinstance(task, ReadComments)].append(task.output)
+        return outputs
+
+    def _cuts(self, interactions: Sequence[Path]) -> tuple[int, int] | None:
+        split = self._plan.config.split
+        if split.method != "global_time" or self._plan.cuts is not None:
+            return self._plan.cuts
+        times = [np.load(times_path(path), mmap_mode="r") for path in interactions]
+        require_train(sum(len(part) for part in times), split)
+        return find_cuts(times, split)
+
+    def _item_starts(self, items: int) -> list[int]:
+        each = sum(media_bytes(config) for config in self._plan.item_features.values()) + 4096
+        # Eight runs of a small catalogue keep several workers busy.
+        step = min(_SHARD_ITEMS, max(1, _SHARD_BYTES // each), max(256, -(-items // 8)))
+        return list(range(0, items, step))
+
+    def _assemble(
+        self,
+        interactions: Sequence[Path],
+        users: Sequence[Path],
+        comments: Sequence[Path],
+        cuts: tuple[int, int] | None,
+        starts: Sequence[int],
+        statistics: TrainStatistics,
+    ) -> None:
+        tasks = [
+            AssembleTimelines(
+                key=f"partition-{partition:05d}",
+                partition=partition,
+                config=self._plan.config,
+                cuts=cuts,
+                interactions=tuple(interactions),
+                users=tuple(users),
+                comments=tuple(comments),
+                names=self._plan.names(),
+                shard_items=starts[1] if len(starts) > 1 else len(statistics.trained),
+                shards=len(starts),
+                output=self._work / "timelines",
+            )
+            for partition in range(self._plan.partitions)
+        ]
+        for summary in self._stages.run("assemble", "assemble timelines", tasks):
+            statistics.add_timelines(summary)
+            for refusals in summary.refusals:
+                self._ledger.refuse(refusals)
+        self._ledger.check()
+        require_train(statistics.events["train"], self._plan.config.split)
+        save_array(self._work / "trained.npy", statistics.trained)
+
+    def _prepare(
+        self, catalogue: Catalogue, starts: Sequence[int], statistics: TrainStatistics
+    ) -> dict[str, list[bytes | None]]:
+        comments = tuple(
+            self._work / "timelines" / f"comments-{partition:05d}.arrow"
+            for partition in range(self._plan.partitions)
+        )
+        tasks = [
+            PrepareItems(
+                key=f"items-{shard:05d}",
+                shard=shard,
+                start=start,
+                stop=stop,
+                root=self._plan.root,
+                features=self._plan.item_features,
+                catalogue=catalogue.rows,
+                comments=comments if self._plan.config.comments else (),
+                trained=self._work / "trained.npy",
+                encoded=frozenset(self._plan.encoded),
+                output=prepared_path(self._work, shard),
+            )
+            for shard, (start, stop) in enumerate(
+                zip(starts, [*starts[1:], catalogue.size], strict=True)
+            )
+        ]
+        hashes: dict[str, list[bytes | None]] = {name: [] for name in self._plan.encoded}
+        for summary in self._stages.run("prepare", "prepare items and their media", tasks):
+            for refusals in summary.refusals:
+                self._ledger.refuse(refusals, media=True)
+            for name, counts in summary.media.items():
+                self._ledger.count_media(name, counts)
+            statistics.add_items(summary)
+            for name, values in summary.hashes.items():
+                hashes[name] += values
+        self._ledger.check()
+        return hashes
+
+    def _encode(
+        self, catalogue: Catalogue, starts: Sequence[int], hashes: dict[str, list[bytes | None]]
+    ) -> dict[str, dict[str, Any]]:
+        known: dict[str, dict[str, Any]] = {}
+        for name, config in self._plan.encoded.items():
+            # Loads TensorFlow and keras-hub, which data without encoders does without.
+            from preprocessing.encoding import encode_feature
+
+            encoder = encode_feature(
+                self._stages,
+                name,
+                config,
+                hashes[name],
+                root=self._plan.root,
+                catalogue=catalogue.rows,
+                prepared=[
+                    (start, prepared_path(self._work, shard)) for shard, start in enumerate(starts)
+                ],
+                work=self._work,
+            )
+            known[name] = {
+                "encoded_dim": encoder.dimension,
+                "encoder_fingerprint": encoder.fingerprint,
+            }
+        return known

@@ -1,0 +1,197 @@
+"""Look at the description, the sources and the encoders before any row is read.
+
+What can be known to be wrong is said here, in seconds, and not after an hour of reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from preprocessing.comments import comment_columns
+from preprocessing.entities import columns_of
+from preprocessing.interactions import interaction_columns
+from preprocessing.items import COMMENT_FEATURES
+from preprocessing.paths import DataRoot, SourceFile
+from preprocessing.ranges import RANGE_BYTES, file_columns
+from preprocessing.splitting import given_cuts
+from tfrec import schema
+from tfrec.config import DatasetConfig, FeatureConfig
+from tfrec.errors import DescriptionError
+
+__all__ = ["Plan", "make_plan"]
+
+# A source shrinks about so much by gzip, and by Parquet.
+_COMPRESSION = 5
+_MOST_PARTITIONS = 1024
+_RECORD_NAMES = frozenset(
+    {
+        schema.TRAIN_LAST,
+        schema.TRAIN_WEIGHT,
+        schema.TIMESTAMP,
+        schema.EVENT,
+        schema.LABEL,
+        schema.WEIGHT,
+        schema.DWELL,
+        schema.SENTIMENT,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will read.
+
+    Attributes:
+        config: The description.
+        root: The data root.
+        files: Files of each source.
+        item_features: Item features, those of comments among them.
+        partitions: Into how many parts users are divided.
+        cuts: Given cut-off moments.
+        encode: Whether frozen encoders run.
+    """
+
+    config: DatasetConfig
+    root: Path
+    files: dict[str, tuple[SourceFile, ...]]
+    item_features: dict[str, FeatureConfig]
+    partitions: int
+    cuts: tuple[int, int] | None
+    encode: bool
+
+    @property
+    def encoded(self) -> dict[str, FeatureConfig]:
+        """Item features whose frozen encoder runs."""
+        if not self.encode:
+            return {}
+        return {n: c for n, c in self.item_features.items() if c.encoder is not None}
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """File names of each source."""
+        return {source: tuple(f.name for f in files) for source, files in self.files.items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for runs that would do the same."""
+        files = {
+            source: [(file.name, file.size, file.modified) for file in files]
+            for source, files in self.files.items()
+        }
+        parts = [self.config.model_dump(mode="json"), files, self.encode, str(self.root.resolve())]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def make_plan(config: DatasetConfig, data_root: Path, encode: bool) -> Plan:
+    """Checks everything that can be checked without reading rows.
+
+    Args:
+        config: The description.
+        data_root: What its paths are relative to.
+        encode: Whether frozen encoders run.
+
+    Raises:
+        DescriptionError: A source, column or feature is not what the description says.
+        DataError: A source is empty or can't be read.
+    """
+    root = DataRoot(data_root)
+    _check_names(config)
+    files = {
+        "items": root.sources(config.items.path, "items.path"),
+        "interactions": root.sources(config.interactions.path, "interactions.path"),
+    }
+    wanted = {
+        "items": columns_of(config.items.id, config.items.features),
+        "interactions": interaction_columns(config.interactions, config.split),
+    }
+    if config.users is not None:
+        files["users"] = root.sources(config.users.path, "users.path")
+        wanted["users"] = columns_of(config.users.id, config.users.features)
+    if config.comments is not None:
+        files["comments"] = root.sources(config.comments.path, "comments.path")
+        wanted["comments"] = comment_columns(config.comments)
+    for source, columns in wanted.items():
+        for file in files[source]:
+            _check_columns(source, file, columns)
+    features = dict(config.items.features)
+    if config.comments is not None:
+        text = FeatureConfig(
+            modality="text",
+            encoder=config.comments.encoder,
+            max_length=config.comments.max_length,
+        )
+        numbers = (
+            FeatureConfig(modality="numeric"),
+            FeatureConfig(modality="numeric", transform="log1p"),
+        )
+        features |= dict(zip(COMMENT_FEATURES, (text, *numbers), strict=True))
+    _check_features(features, encode)
+    return Plan(
+        config=config,
+        root=Path(data_root),
+        files=files,
+        item_features=features,
+        partitions=_partitions(files["interactions"]),
+        cuts=given_cuts(config.split),
+        encode=encode,
+    )
+
+
+def _partitions(files: tuple[SourceFile, ...]) -> int:
+    """A partition holds about as much as a range, so that both cost alike."""
+    size = sum(
+        file.size * (_COMPRESSION if file.compressed or file.format == "parquet" else 1)
+        for file in files
+    )
+    # Two for anything that is worth two workers.
+    least = 2 if size > 1 << 20 else 1
+    return min(_MOST_PARTITIONS, max(least, math.ceil(size / RANGE_BYTES)))
+
+
+def _check_columns(source: str, file: SourceFile, wanted: list[str]) -> None:
+    known = file_columns(file)
+    if known is None:
+        return
+    for column in wanted:
+        if column not in known:
+            raise DescriptionError(
+                f"{source}: {file.name}",
+                f"the description names a column `{column}`",
+                received=f"the columns {', '.join(known)}",
+                remedy="Correct the description or the file",
+            )
+
+
+def _check_names(config: DatasetConfig) -> None:
+    groups = [("items.features", config.items.features)]
+    if config.users is not None:
+        groups.append(("users.features", config.users.features))
+    reserved = set(_RECORD_NAMES)
+    for where, features in groups:
+        if config.comments is not None and where == "items.features":
+            reserved |= set(COMMENT_FEATURES)
+        for name in features:
+            if name in reserved:
+                raise DescriptionError(
+                    f"{where}.{name}",
+                    "the name of a feature is not one that records have already",
+                    received=name,
+                    remedy=f"Rename it, for example `my_{name}`, and give its `column`",
+                )
+
+
+def _check_features(features: dict[str, FeatureConfig], encode: bool) -> None:
+    if any(config.modality == "video" for config in features.values()):
+        from preprocessing.decoding import require_decoder
+
+        for name, config in features.items():
+            require_decoder(config, name)
+    if encode and any(config.encoder for config in features.values()):
+        from preprocessing.encoding import load_encoder
+
+        for config in features.values():
+            if config.encoder is not None:
+                load_encoder(config.encoder, config.modality, config.max_length)

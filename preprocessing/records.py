@@ -1,0 +1,205 @@
+"""Write `tf.train.Example` records column by column, without a protobuf object a record.
+
+The bytes are those of the protocol buffer (and any reader's), built from whole columns at once:
+each int64 column becomes varints in one pass over all events, each float column is its memory, and
+a record is slices of them joined. About ten times as fast as filling messages; a test compares with
+TensorFlow's own parser.
+
+    Example ─ 1: Features ─ 1: entry {1: name, 2: Feature {1 bytes | 2 floats | 3 int64s}}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+
+from tfrec.schema import Shard
+
+__all__ = ["FloatColumn", "IntColumn", "RecordWriter", "bytes_feature", "example", "floats", "ints"]
+
+_BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
+_NESTED = b"\x0a"
+
+
+def varint(value: int) -> bytes:
+    """A non-negative integer in base 128, low digits first.
+
+    Example:
+        >>> varint(300).hex()
+        'ac02'
+    """
+    if value < 128:
+        return bytes((value,))
+    digits = bytearray()
+    while value > 127:
+        digits.append(value & 127 | 128)
+        value >>= 7
+    digits.append(value)
+    return bytes(digits)
+
+
+def varints(values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """All integers of a column in base 128.
+
+    Args:
+        values: int64 [n]; a negative one takes ten bytes, as protocol buffers have it.
+
+    Returns:
+        uint8 [bytes], and int64 [n + 1], where each integer starts.
+    """
+    rest = values.astype(np.uint64)
+    lengths = np.ones(len(values), np.int64)
+    bound = 7
+    while bound < 64 and len(values) and (longer := rest >= np.uint64(1) << np.uint64(bound)).any():
+        lengths += longer
+        bound += 7
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    output = np.empty(int(offsets[-1]), np.uint8)
+    for digit in range(int(lengths.max(initial=0))):
+        has = lengths > digit
+        shifted = (rest[has] >> np.uint64(7 * digit)) & np.uint64(127)
+        more = (lengths[has] > digit + 1).astype(np.uint64) << np.uint64(7)
+        output[offsets[:-1][has] + digit] = shifted | more
+    return output, offsets
+
+
+class IntColumn:
+    """A feature of int64 lists, cut from one column.
+
+    Args:
+        name: The feature.
+        values: int64 [n].
+    """
+
+    def __init__(self, name: str, values: npt.NDArray[np.int64]) -> None:
+        self._name = _entry_name(name)
+        output, offsets = varints(np.asarray(values, np.int64))
+        self._data, self._offsets = output.tobytes(), offsets.tolist()
+
+    def feature(self, start: int, stop: int) -> bytes:
+        """The feature of one record: rows from `start` to `stop`."""
+        data = self._data[self._offsets[start] : self._offsets[stop]]
+        return _entry(self._name, _INTS, _NESTED + varint(len(data)) + data)
+
+
+class FloatColumn:
+    """A feature of float32 lists, cut from one column.
+
+    Args:
+        name: The feature.
+        values: float32 [n].
+    """
+
+    def __init__(self, name: str, values: npt.NDArray[np.float32]) -> None:
+        self._name = _entry_name(name)
+        self._data = np.ascontiguousarray(values, "<f4").tobytes()
+
+    def feature(self, start: int, stop: int) -> bytes:
+        """The feature of one record: rows from `start` to `stop`."""
+        data = self._data[4 * start : 4 * stop]
+        return _entry(self._name, _FLOATS, _NESTED + varint(len(data)) + data)
+
+
+def bytes_feature(name: str, value: bytes) -> bytes:
+    """A feature of one byte string."""
+    return _entry(_entry_name(name), _BYTES, _NESTED + varint(len(value)) + value)
+
+
+def ints(name: str, values: Sequence[int]) -> bytes:
+    """A feature of a few non-negative integers."""
+    data = b"".join(varint(value) for value in values)
+    return _entry(_entry_name(name), _INTS, _NESTED + varint(len(data)) + data)
+
+
+def floats(name: str, values: npt.NDArray[np.float32]) -> bytes:
+    """A feature of one vector."""
+    data = np.ascontiguousarray(values, "<f4").tobytes()
+    return _entry(_entry_name(name), _FLOATS, _NESTED + varint(len(data)) + data)
+
+
+def example(features: Sequence[bytes]) -> bytes:
+    """A serialised `tf.train.Example` of the features."""
+    content = b"".join(features)
+    return _NESTED + varint(len(content)) + content
+
+
+def _entry_name(name: str) -> bytes:
+    encoded = name.encode()
+    return _NESTED + varint(len(encoded)) + encoded
+
+
+def _entry(name: bytes, kind: bytes, content: bytes) -> bytes:
+    feature = kind + varint(len(content)) + content
+    entry = name + b"\x12" + varint(len(feature)) + feature
+    return _NESTED + varint(len(entry)) + entry
+
+
+class RecordWriter:
+    """Writes one TFRecord file, which appears under its name when it is whole.
+
+    Args:
+        path: The file.
+        root: The data directory, for the path in `shard`.
+    """
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self._path = path
+        self._name = path.relative_to(root).as_posix()
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}")
+        self._digest = hashlib.sha256()
+        self._records = self._size = 0
+        self._stream: BinaryIO | None = None
+
+    def __enter__(self) -> RecordWriter:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = open(self._partial, "wb", buffering=1 << 20)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._stream is not None
+        try:
+            self._stream.close()
+            if kind is None:
+                self._partial.replace(self._path)
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def write(self, record: bytes) -> None:
+        """Appends a record."""
+        assert self._stream is not None
+        length = struct.pack("<Q", len(record))
+        framed = b"".join((length, _masked_crc(length), record, _masked_crc(record)))
+        self._stream.write(framed)
+        self._digest.update(framed)
+        self._records += 1
+        self._size += len(framed)
+
+    @property
+    def shard(self) -> Shard:
+        """What the manifest says of the file."""
+        return Shard(
+            path=self._name,
+            records=self._records,
+            size=self._size,
+            sha256=self._digest.hexdigest(),
+        )
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    # TFRecord stores checksums rotated, so that a file of records is no checksum of itself.
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
