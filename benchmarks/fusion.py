@@ -30,6 +30,7 @@ BASE = "concatenation"
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--modalities", type=int, nargs="+", default=[2, 3, 5])
@@ -75,6 +76,7 @@ def median_times(one: Callable, two: Callable, repeats: int) -> tuple[float, flo
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Times every fusion at every width and number of modalities, and prints the table."""
     options = arguments(argv)
     rows = []
     print(

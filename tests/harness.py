@@ -164,6 +164,20 @@ def _number(name: str) -> int:
     return int(digits) if digits else 0
 
 
+def check_basics(
+    make: Callable[[], keras.layers.Layer],
+    inputs: tuple[Inputs, ...],
+    dimension: int,
+    *,
+    trainable: bool = True,
+) -> None:
+    """What takes no time: shapes, configuration, gradients."""
+    check_shapes(make, inputs, dimension)
+    check_round_trip(make, inputs)
+    if trainable:
+        check_gradients(make, inputs)
+
+
 def check_layer(
     make: Callable[[], keras.layers.Layer],
     inputs: tuple[Inputs, ...],
@@ -174,11 +188,8 @@ def check_layer(
     trainable: bool = True,
 ) -> None:
     """Runs everything above. `compiled` is for layers without string ops."""
-    check_shapes(make, inputs, dimension)
-    check_round_trip(make, inputs)
+    check_basics(make, inputs, dimension, trainable=trainable)
     check_file(make, inputs, folder)
     check_modes(make, inputs, compiled)
     check_precision(make, inputs)
-    if trainable:
-        check_gradients(make, inputs)
     check_export(make, inputs, folder / "saved")

@@ -44,6 +44,7 @@ def test_a_hugging_face_folder_equals_a_numpy_forward_pass(folder: Path) -> None
     assert encoder.dimension == 8
 
 
+@pytest.mark.slow
 def test_many_texts_in_any_order_equal_one_at_a_time(folder: Path) -> None:
     """Sorting by length, padding and compiling change nothing."""
     encoder = resolve(str(folder), "text")
@@ -86,6 +87,7 @@ def test_a_keras_hub_preset_is_found_by_name(
     assert np.abs(vectors[0] - vectors[3]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_an_exported_graph_takes_raw_strings(folder: Path, tmp_path: Path) -> None:
     """Tokeniser and weights run in a TF1-style session, as TensorFlow Serving runs them."""
     encoder = resolve(str(folder), "text")

@@ -45,6 +45,7 @@ SMALL: dict[str, dict[str, Any]] = {"text": {"buckets": 50}}
 VARIANTS: list[dict[str, Any]] = [{"type": name} for name in names("tower")] + [
     {"type": "frames", "pooling": "gru"},
     {"type": "frames", "pooling": "attention"},
+    {"type": "text_rnn", "cell": "lstm", "bidirectional": False},
     {"type": "projection", "hidden": [6], "dropout": 0.3},
     {"type": "projection", "normalize": False},
 ]
@@ -71,6 +72,13 @@ def label(variant: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=label)
+def test_shapes_configuration_and_gradients(variant: dict[str, Any]) -> None:
+    """The quick half of the harness."""
+    harness.check_basics(lambda: make(variant), (INPUTS[kind_of(variant)],), DIMENSION)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS, ids=label)
 def test_the_tower_keeps_every_common_promise(variant: dict[str, Any], tmp_path: Path) -> None:
     """Shapes, configuration, files, eager = graph = XLA, precision, gradients, TF1 session."""
     kind = kind_of(variant)
@@ -79,6 +87,7 @@ def test_the_tower_keeps_every_common_promise(variant: dict[str, Any], tmp_path:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS, ids=label)
 def test_prepared_input_gives_the_same_and_compiles(variant: dict[str, Any]) -> None:
     """What `prepare` gives can be computed once, before a compiled training loop."""

@@ -45,6 +45,13 @@ def histories() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=label)
+def test_shapes_configuration_and_gradients(variant: dict[str, Any]) -> None:
+    """The quick half of the harness."""
+    harness.check_basics(lambda: make(variant), histories(), DIMENSION)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS, ids=label)
 def test_the_encoder_keeps_every_common_promise(variant: dict[str, Any], tmp_path: Path) -> None:
     """Shapes, configuration, files, eager = graph = XLA, precision, gradients, TF1 session."""
     harness.check_layer(lambda: make(variant), histories(), DIMENSION, tmp_path)

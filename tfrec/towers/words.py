@@ -44,7 +44,7 @@ class TextTower(Tower):
         dimension: Width of the result.
         buckets: Rows of the table.
         width: Of the table's rows; `dimension` unless given.
-        max_length: Words kept; what the description says, 64 unless given.
+        max_length: Words kept; comes from the description.
         dropout: Of the word vectors, in training.
         normalize: Whether to bring the result to unit length times a learned scale.
         **kwargs: Keras' own.
