@@ -151,6 +151,18 @@ def test_a_bad_version_never_replaces_a_good_one(disk: Disk, repository: ModelRe
     assert error is not None and error.message == "version 2 is damaged"
 
 
+def test_the_last_good_version_serves_on_when_its_folder_is_gone(
+    disk: Disk, repository: ModelRepository
+) -> None:
+    """Only a bad version is left on the disk: better an old answer than none."""
+    disk.add(1)
+    repository.configure(config(disk))
+    disk.add(2, "damaged")
+    disk.remove(1)
+    repository.poll()
+    assert served(repository) == 1
+
+
 def test_a_bad_version_is_tried_again_when_its_files_change(
     disk: Disk, repository: ModelRepository
 ) -> None:
