@@ -50,6 +50,8 @@ class ItemTowerConfig(_Frozen):
         features: Names of item features that are used; `None` uses all that the data has.
         towers: Tower by feature name or by modality; a feature's own entry wins.
         fusion: How the modalities' vectors become one.
+        bias: Whether an item has a bias beside its vector; a popular item needs one when vectors
+            have unit length.
         id_dropout: Share of training items whose id is hidden, so that content alone learns to
             place an item that nobody has met (DropoutNet, Volkovs et al. 2017).
         modality_dropout: Chance that a present modality is hidden in a training step.
@@ -59,6 +61,7 @@ class ItemTowerConfig(_Frozen):
     features: tuple[str, ...] | None = None
     towers: dict[str, Component] = Field(default_factory=dict)
     fusion: Component = Component(type="gated")
+    bias: bool = True
     id_dropout: float = Field(0.1, ge=0, lt=1)
     modality_dropout: float = Field(0.0, ge=0, lt=1)
 
@@ -70,42 +73,89 @@ class QueryTowerConfig(_Frozen):
         use_id: Whether the user's id has an embedding.
         history: Encoder of the ordered history; `None` leaves it out.
         history_length: Most recent events that are read.
+        history_content: Width of the content vectors that are added to the history's items, so
+            that an item nobody has met counts in a history too; 0 leaves them out.
+        negatives: Whether events that are not positive stay in the history.
         profile, context: Whether profile and context features are used.
+        towers: Tower by profile or context feature or by modality; a feature's own entry wins.
     """
 
     use_id: bool = False
     history: Component | None = Component(type="mean")
     history_length: int = Field(50, ge=1, le=4096)
+    history_content: int = Field(64, ge=0, le=4096)
+    negatives: bool = False
     profile: bool = True
     context: bool = True
+    towers: dict[str, Component] = Field(default_factory=dict)
 
 
 class LossConfig(_Frozen):
-    """In-batch sampled softmax and its corrections."""
+    """The objective.
 
+    Attributes:
+        type: `full`: softmax over the whole catalogue; `in_batch`: over the batch's items; `tfrs`:
+            the same by TensorFlow Recommenders' own task; `bpr`, `bce`: against sampled items.
+            `None` takes `full` for a catalogue that fits and `in_batch` for a larger one.
+        temperature: Divides scores.
+        normalize: Whether vectors have unit length.
+        log_q: Whether in-batch scores are corrected by items' frequency in the train part.
+        remove_accidental_hits: Whether another row's equal item is not a negative.
+        negatives: Items drawn uniformly from the catalogue for each batch: beside the batch's own
+            for `in_batch`, alone for `bpr` and `bce`.
+        repeats: Whether a positive on an item that the user had before is a target too; without,
+            training asks what serving asks: which new item.
+    """
+
+    type: Literal["full", "in_batch", "tfrs", "bpr", "bce"] | None = None
     temperature: float = Field(0.1, gt=0)
     normalize: bool = True
     log_q: bool = True
     remove_accidental_hits: bool = True
+    negatives: int = Field(0, ge=0)
+    repeats: bool = False
 
 
 class OptimizerConfig(_Frozen):
-    """Optimizer of dense variables and of embedding tables."""
+    """Optimizer of dense variables (AdamW) and of embedding tables.
+
+    Attributes:
+        learning_rate: Of dense variables.
+        embedding: Of tables: their step costs what the used rows cost. `None` takes `adam`, or
+            `adagrad`, with half the memory, for large tables.
+        embedding_learning_rate: Of tables; `None` chooses by the optimizer.
+        weight_decay: Of dense variables and of used rows.
+        clip_norm: Greatest norm of a variable's gradient.
+    """
 
     learning_rate: float = Field(1e-3, gt=0)
+    embedding: Literal["adam", "adagrad", "rowwise_adagrad", "sgd", "ftrl"] | None = None
     embedding_learning_rate: float | None = Field(None, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     clip_norm: float | None = Field(None, gt=0)
 
 
 class TrainingConfig(_Frozen):
-    """The loop."""
+    """The loop.
+
+    Attributes:
+        batch_size: Examples a step.
+        epochs: At most.
+        patience: Epochs without a better `monitor` before training stops.
+        seed: Of weights, order and dropout.
+        monitor: A metric of the validation part, over the whole catalogue without seen items:
+            `ndcg@K` or `recall@K`.
+        validation_users: Users that it is measured on, at most.
+        jit_compile: Whether steps are compiled by XLA.
+        mixed_precision: Type of activations.
+    """
 
     batch_size: int | None = Field(None, ge=2)
     epochs: int | None = Field(None, ge=1)
     patience: int = Field(3, ge=1)
     seed: int = Field(0, ge=0)
-    monitor: str = "ndcg@20"
+    monitor: str = Field("ndcg@20", pattern=r"^(ndcg|recall)@[1-9][0-9]*$")
+    validation_users: int = Field(5_000, ge=1)
     jit_compile: bool = False
     mixed_precision: Literal["none", "mixed_bfloat16", "mixed_float16"] = "none"
 

@@ -1,0 +1,76 @@
+"""In-batch sampled softmax: the other rows' items are the negatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec.losses.weighted import weighted_mean
+
+__all__ = ["MASKED", "in_batch_softmax"]
+
+# exp of it is 0 in float32, and it is finite, so that no gradient is NaN.
+MASKED = -1e9
+
+
+def in_batch_softmax(
+    queries: Any,
+    items: Any,
+    *,
+    item_ids: Any | None = None,
+    log_q: Any | None = None,
+    weights: Any | None = None,
+    temperature: Any = 1.0,
+    others: Any | None = None,
+    other_ids: Any | None = None,
+    other_log_q: Any | None = None,
+) -> Any:
+    """Mean of −log softmax of each row's own item among all rows' items.
+
+    score(i, j) = ⟨q_i, v_j⟩ / temperature − log q_j. The correction by an item's chance q_j to be
+    in a batch makes the sampled softmax stand for the full one (Bengio & Senécal, 2008; Yi et al.,
+    "Sampling-bias-corrected neural modeling for large corpus item recommendations", 2019,
+    equation 4). A constant in all log q_j changes nothing.
+
+    Args:
+        queries: float [batch, D].
+        items: float [batch, D], row i's positive.
+        item_ids: int [batch]; when given, an equal item in another row is not a negative.
+        log_q: float [batch], logarithm of each item's sampling probability or expected count.
+        weights: float [batch]; a row of weight 0 is neither learnt from nor a negative.
+        temperature: Positive scalar.
+        others: float [n, D], more negatives for every row, or None.
+        other_ids: int [n]; needed with `others` when `item_ids` is given.
+        other_log_q: float [n]; needed with `others` when `log_q` is given.
+
+    Returns:
+        float32 scalar.
+
+    Example:
+        >>> q = tf.constant([[1.0, 0.0], [0.0, 1.0]])
+        >>> round(float(in_batch_softmax(q, q)), 4)  # log(1 + exp(-1))
+        0.3133
+    """
+    batch = tf.shape(queries)[0]
+    candidates = items if others is None else tf.concat([items, others], 0)
+    scores = tf.matmul(queries, candidates, transpose_b=True)
+    scores = tf.cast(scores, tf.float32) / tf.cast(temperature, tf.float32)
+    if log_q is not None:
+        correction = log_q if others is None else tf.concat([log_q, other_log_q], 0)
+        scores -= tf.cast(correction, tf.float32)[None, :]
+    rows = tf.range(batch)
+    own = rows[:, None] == tf.range(tf.shape(candidates)[0])[None, :]
+    masked = None
+    if item_ids is not None:
+        ids = item_ids if others is None else tf.concat([item_ids, other_ids], 0)
+        masked = item_ids[:, None] == ids[None, :]
+    if weights is not None:
+        filler = tf.cast(weights, tf.float32) <= 0
+        if others is not None:
+            filler = tf.concat([filler, tf.zeros(tf.shape(others)[:1], tf.bool)], 0)
+        masked = filler[None, :] if masked is None else masked | filler[None, :]
+    if masked is not None:
+        scores = tf.where(masked & ~own, MASKED, scores)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=rows, logits=scores)
+    return weighted_mean(losses, weights)

@@ -1,0 +1,24 @@
+"""The two-tower model: views, each with a query and an item side, joined into one inner product."""
+
+from tfrec.model.building import build_model, build_neural_view
+from tfrec.model.content import history_content
+from tfrec.model.example import example_items, example_queries
+from tfrec.model.id_embedding import IdEmbedding
+from tfrec.model.neural_view import NeuralView
+from tfrec.model.two_tower import ItemTower, QueryTower, TwoTower
+from tfrec.model.view import VECTOR_SUFFIX, View
+
+__all__ = [
+    "VECTOR_SUFFIX",
+    "IdEmbedding",
+    "ItemTower",
+    "NeuralView",
+    "QueryTower",
+    "TwoTower",
+    "View",
+    "build_model",
+    "build_neural_view",
+    "example_items",
+    "example_queries",
+    "history_content",
+]

@@ -1,0 +1,264 @@
+"""The learned view: ids, content and history by towers and fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfrec import schema
+from tfrec.fusion import Fusion
+from tfrec.model.id_embedding import IdEmbedding
+from tfrec.model.view import VECTOR_SUFFIX, View
+from tfrec.towers import HistoryTower, Tower
+
+__all__ = ["ID", "NeuralView"]
+
+ops = keras.ops
+
+# What the id is called among the fused modalities; no feature may have the name.
+ID = schema.ITEM_ID
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class NeuralView(View):
+    """Sums what history, profile, context and user id say; fuses an item's id and features.
+
+    The items of a history have a table of their own, since to have been liked and to be liked next
+    are two things (as in SVD++ and in YouTube's candidate generation), to which their content is
+    added through a linear map: so an item that nobody has met counts in a history too.
+
+    Args:
+        width: Of the towers' vectors.
+        items: Size of the catalogue.
+        users: Known users; 0 leaves their ids out.
+        item_towers: By item feature.
+        fusion: Joins the item's modalities; None when the id is the only one.
+        item_id: Whether the item's id is one of the modalities.
+        item_bias: Whether an item has a bias, which a popular item needs when vectors have unit
+            length; it widens the vectors by one.
+        id_dropout: Share of training items whose id is hidden, and of queries whose user id is.
+        modality_dropout: Chance that a present modality is hidden in training.
+        history: Encoder of the history; None leaves it out.
+        content: Width of the history's content vectors (see `history_content`); 0 for none.
+        profile_towers: By profile feature.
+        context_towers: By context feature.
+        context_dropout: Chance that the whole context is hidden in training, as it is when a
+            query comes without any.
+        normalize: Whether both sides have unit length (the bias aside).
+        **kwargs: Keras' own.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        items: int,
+        users: int = 0,
+        item_towers: Mapping[str, Tower] | None = None,
+        fusion: Fusion | None = None,
+        item_id: bool = True,
+        item_bias: bool = True,
+        id_dropout: float = 0.0,
+        modality_dropout: float = 0.0,
+        history: HistoryTower | None = None,
+        content: int = 0,
+        profile_towers: Mapping[str, Tower] | None = None,
+        context_towers: Mapping[str, Tower] | None = None,
+        context_dropout: float = 0.5,
+        normalize: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.pop("dimension", None)
+        super().__init__(width + int(item_bias), **kwargs)
+        self.width = width
+        self.items = items
+        self.users = users
+        self.item_towers = dict(item_towers or {})
+        self.fusion = fusion
+        self.item_id = item_id
+        self.item_bias = item_bias
+        self.id_dropout = id_dropout
+        self.modality_dropout = modality_dropout
+        self.history = history
+        self.content = content
+        self.profile_towers = dict(profile_towers or {})
+        self.context_towers = dict(context_towers or {})
+        self.context_dropout = context_dropout
+        self.normalize = normalize
+        if fusion is None and (self.item_towers or not item_id):
+            raise ValueError("`fusion` is needed to join an item's modalities. Received: None")
+        self.seed = keras.random.SeedGenerator()
+        if item_id:
+            self.item_table = IdEmbedding(items, width, name="item")
+            if item_bias:
+                self.bias_table = IdEmbedding(items, 1, stddev=0.0, name="item_bias")
+        if item_bias:
+            self.content_bias = keras.layers.Dense(1, kernel_initializer="zeros", name="bias")
+        if users:
+            self.user_table = IdEmbedding(users, width, name="user")
+        if history is not None:
+            self.history_table = IdEmbedding(items, width, name="history")
+            if content:
+                self.content_table = self.add_weight(
+                    shape=(items, content),
+                    initializer="zeros",
+                    trainable=False,
+                    name="history_content",
+                    dtype="float32",
+                    autocast=False,
+                )
+                self.content_map = keras.layers.Dense(width, use_bias=False, name="content_map")
+
+    @property
+    def tables(self) -> list[IdEmbedding]:
+        """The id tables."""
+        names = ("item_table", "bias_table", "user_table", "history_table")
+        return [getattr(self, name) for name in names if hasattr(self, name)]
+
+    def query(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """Vectors of queries.
+
+        Args:
+            inputs: `user_index`; `history`, `history_age`, `history_event`; profile and context.
+            training: Whether this is a training step.
+
+        Returns:
+            float32 [batch, dimension].
+        """
+        parts = []
+        if self.history is not None:
+            parts.append(self._history(inputs, training))
+        if self.users:
+            known = self._keep(inputs[schema.USER_INDEX] >= 0, self.id_dropout, training)
+            parts.append(_masked(self.user_table(inputs[schema.USER_INDEX]), known))
+        for name, tower in self.profile_towers.items():
+            vector = tower(inputs[name], training=training)
+            parts.append(_masked(vector, inputs[schema.present(name)]))
+        if self.context_towers:
+            known = self._keep(None, self.context_dropout, training, like=inputs)
+            for name, tower in self.context_towers.items():
+                value = inputs[schema.context(name)]
+                hidden = value == tf.zeros_like(value)
+                vector = tower(value, training=training)
+                parts.append(_masked(vector, known & ~hidden))
+        output = ops.cast(parts[0], "float32")
+        for part in parts[1:]:
+            output = output + ops.cast(part, "float32")
+        if self.normalize:
+            output = _unit(output)
+        if self.item_bias:
+            output = ops.concatenate([output, ops.ones_like(output[:, :1])], -1)
+        return output
+
+    def item(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """Vectors of items.
+
+        Args:
+            inputs: `item_index`, and each feature with NAME/present; NAME/vector, where given,
+                stands for what the feature's tower would make of it.
+            training: Whether this is a training step.
+
+        Returns:
+            float32 [batch, dimension].
+        """
+        vectors, masks = {}, {}
+        if self.item_id:
+            index = inputs[schema.ITEM_INDEX]
+            masks[ID] = self._keep(index >= 0, self.id_dropout, training)
+            vectors[ID] = _masked(self.item_table(index), masks[ID])
+        for name, tower in self.item_towers.items():
+            given = inputs.get(name + VECTOR_SUFFIX)
+            vectors[name] = tower(inputs[name], training=training) if given is None else given
+            masks[name] = self._keep(
+                ops.cast(inputs[schema.present(name)], "bool"), self.modality_dropout, training
+            )
+        if self.fusion is None:
+            fused = vectors[ID]
+        else:
+            fused = self.fusion(vectors, masks, training=training)
+        fused = ops.cast(fused, "float32")
+        output = _unit(fused) if self.normalize else fused
+        if self.item_bias:
+            bias = ops.cast(self.content_bias(output), "float32")
+            if self.item_id:
+                bias = bias + _masked(self.bias_table(inputs[schema.ITEM_INDEX]), masks[ID])
+            output = ops.concatenate([output, bias], -1)
+        return output
+
+    def set_content(self, content: Any) -> None:
+        """Sets the history's content vectors, float32 [items, content]."""
+        self.content_table.assign(content)
+
+    def _history(self, inputs: dict[str, Any], training: bool | None) -> Any:
+        history = inputs["history"]
+        vectors = self.history_table(history)
+        if self.content:
+            rows = tf.gather(self.content_table.value, tf.maximum(history, 0))
+            vectors = vectors + ops.cast(self.content_map(rows), vectors.dtype)
+        assert self.history is not None
+        return self.history(
+            vectors,
+            history >= 0,
+            inputs.get("history_age"),
+            inputs.get("history_event"),
+            training=training,
+        )
+
+    def _keep(
+        self, present: Any, dropout: float, training: bool | None, *, like: Any = None
+    ) -> Any:
+        """`present`, with a share of it hidden in training."""
+        if present is None:
+            present = ops.ones(ops.shape(like[schema.USER_INDEX]), "bool")
+        if not training or dropout == 0:
+            return present
+        chance = keras.random.uniform(ops.shape(present), seed=self.seed)
+        return present & (chance >= dropout)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        save = keras.saving.serialize_keras_object
+        config = super().get_config()
+        del config["dimension"]
+        return {
+            **config,
+            "width": self.width,
+            "items": self.items,
+            "users": self.users,
+            "item_towers": {name: save(tower) for name, tower in self.item_towers.items()},
+            "fusion": None if self.fusion is None else save(self.fusion),
+            "item_id": self.item_id,
+            "item_bias": self.item_bias,
+            "id_dropout": self.id_dropout,
+            "modality_dropout": self.modality_dropout,
+            "history": None if self.history is None else save(self.history),
+            "content": self.content,
+            "profile_towers": {n: save(tower) for n, tower in self.profile_towers.items()},
+            "context_towers": {n: save(tower) for n, tower in self.context_towers.items()},
+            "context_dropout": self.context_dropout,
+            "normalize": self.normalize,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> NeuralView:
+        """Builds the view that a config describes."""
+        load = keras.saving.deserialize_keras_object
+        config = dict(config)
+        for name in ("item_towers", "profile_towers", "context_towers"):
+            config[name] = {key: load(value) for key, value in config[name].items()}
+        for name in ("fusion", "history"):
+            config[name] = None if config[name] is None else load(config[name])
+        return cls(**config)
+
+
+def _masked(vectors: Any, present: Any) -> Any:
+    """Zeros where not present, whatever stands there."""
+    return ops.where(ops.cast(present, "bool")[:, None], vectors, ops.zeros_like(vectors))
+
+
+def _unit(vectors: Any) -> Any:
+    """Unit length; zeros stay zeros, with a finite gradient."""
+    return vectors * ops.rsqrt(ops.sum(ops.square(vectors), -1, keepdims=True) + 1e-12)

@@ -1,0 +1,164 @@
+"""Two towers whose inner product is the score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfrec.model.view import View
+
+__all__ = ["ItemTower", "QueryTower", "TwoTower"]
+
+ops = keras.ops
+
+
+class _Side(keras.layers.Layer):
+    """One side of several views, side by side.
+
+    Args:
+        views: The views, in order.
+        **kwargs: Keras' own.
+    """
+
+    def __init__(self, views: Sequence[View], **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.views = list(views)
+        self.built = True
+
+    @property
+    def dimension(self) -> int:
+        """Width of the vectors."""
+        return sum(view.dimension for view in self.views)
+
+
+class QueryTower(_Side):
+    """From a query's inputs to float32 [batch, D]: the views' query vectors, each times its scale.
+
+    Args:
+        views: The views, in order.
+        **kwargs: Keras' own.
+
+    Attributes:
+        scales: float32 [views], not trained: how much each view counts in the score. 1 at first.
+    """
+
+    def __init__(self, views: Sequence[View], **kwargs: Any) -> None:
+        super().__init__(views, **kwargs)
+        self.scales = self.add_weight(
+            shape=(len(views),),
+            initializer="ones",
+            trainable=False,
+            name="scales",
+            dtype="float32",
+            autocast=False,
+        )
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """Embeds queries."""
+        parts = [
+            view.query(inputs, training) * self.scales[place]
+            for place, view in enumerate(self.views)
+        ]
+        return parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
+
+
+class ItemTower(_Side):
+    """From an item's inputs to float32 [batch, D]: the views' item vectors."""
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """Embeds items."""
+        parts = [view.item(inputs, training) for view in self.views]
+        return parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class TwoTower(keras.Model):
+    """A query tower and an item tower over the same views.
+
+    Args:
+        views: By name, in the order of their vectors.
+        **kwargs: Keras' own.
+
+    Attributes:
+        views: As given.
+        query_tower, item_tower: Callable alone, each to float32 [batch, dimension].
+    """
+
+    def __init__(self, views: Mapping[str, View], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not views:
+            raise ValueError("`views` must hold at least one. Received: none")
+        self.views = dict(views)
+        self.query_tower = QueryTower(list(views.values()), name="query_tower")
+        self.item_tower = ItemTower(list(views.values()), name="item_tower")
+        self._forms: dict[str, tuple[list[int | None], str]] = {}
+
+    def build(self, inputs_shape: Any = None) -> None:
+        """Notes that it is built; the views build their layers when they are first asked."""
+        self.built = True
+
+    def build_layers(self, inputs: dict[str, Any]) -> None:
+        """Makes every layer's weights.
+
+        Args:
+            inputs: Inputs of both towers, tensors of the right form and of no meaning.
+        """
+        self(inputs)
+        self._forms = {
+            name: ([None, *value.shape[1:]], value.dtype.name) for name, value in inputs.items()
+        }
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Forms of the inputs, by which a loaded model makes its weights."""
+        return {"inputs": self._forms}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Makes the weights of a loaded model."""
+        inputs = {}
+        for name, (shape, dtype) in config["inputs"].items():
+            size = [1 if axis is None else axis for axis in shape]
+            inputs[name] = tf.fill(size, "") if dtype == "string" else tf.zeros(size, dtype)
+        if inputs:
+            self.build_layers(inputs)
+
+    @property
+    def dimension(self) -> int:
+        """D, the width of both towers' vectors."""
+        return self.query_tower.dimension
+
+    def set_scales(self, scales: Mapping[str, float]) -> None:
+        """Sets how much each view counts; those not named keep their scale."""
+        old = self.query_tower.scales.numpy()
+        new = [scales.get(name, old[place]) for place, name in enumerate(self.views)]
+        self.query_tower.scales.assign(new)
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """Scores of rows' own query and item.
+
+        Args:
+            inputs: Inputs of both towers.
+            training: Whether this is a training step.
+
+        Returns:
+            float32 [batch].
+        """
+        queries = self.query_tower(inputs, training=training)
+        return ops.sum(queries * self.item_tower(inputs, training=training), -1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        save = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "views": {name: save(view) for name, view in self.views.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TwoTower:
+        """Builds the model that a config describes."""
+        load = keras.saving.deserialize_keras_object
+        views = {name: load(view) for name, view in config["views"].items()}
+        return cls(**{**config, "views": views})

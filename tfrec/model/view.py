@@ -1,0 +1,52 @@
+"""The base of views: one way to score a user and an item by an inner product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+__all__ = ["VECTOR_SUFFIX", "View"]
+
+# Beside a feature NAME, `NAME/vector` may give what its tower would have made of it.
+VECTOR_SUFFIX = "/vector"
+
+
+class View(keras.layers.Layer):
+    """A query side and an item side, each to float32 [batch, dimension]; for subclasses.
+
+    The towers put the views' vectors side by side, so that the score of several views is the sum
+    of their inner products, and still one inner product of one vector each. A view may be learned
+    or in closed form, and may read whatever inputs `docs/design.md` lists under "Two towers".
+
+    Args:
+        dimension: Width of its vectors.
+        **kwargs: Keras' own.
+    """
+
+    def __init__(self, dimension: int, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        if dimension < 1:
+            raise ValueError(f"`dimension` must be positive. Received: dimension={dimension}")
+        self.dimension = dimension
+        # Sub-layers build themselves when a side is first asked.
+        self.built = True
+
+    def query(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """The vectors of queries; for subclasses."""
+        raise NotImplementedError
+
+    def item(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """The vectors of items; for subclasses."""
+        raise NotImplementedError
+
+    def call(
+        self, queries: dict[str, Any], items: dict[str, Any], training: bool | None = None
+    ) -> Any:
+        """Scores of rows' own query and item, float32 [batch]."""
+        product = self.query(queries, training) * self.item(items, training)
+        return keras.ops.sum(product, -1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {**super().get_config(), "dimension": self.dimension}

@@ -1,0 +1,17 @@
+"""Optimizers whose cost follows the rows that a batch used, not the size of the table."""
+
+from tfrec.optimizers.building import ROW_OPTIMIZERS, build_row_optimizer
+from tfrec.optimizers.rows import RowOptimizer, sum_by_row
+from tfrec.optimizers.rules import RowAdagrad, RowAdam, RowFtrl, RowSGD, RowwiseAdagrad
+
+__all__ = [
+    "ROW_OPTIMIZERS",
+    "RowAdagrad",
+    "RowAdam",
+    "RowFtrl",
+    "RowOptimizer",
+    "RowSGD",
+    "RowwiseAdagrad",
+    "build_row_optimizer",
+    "sum_by_row",
+]
