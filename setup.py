@@ -9,8 +9,8 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "tfrec" / "__init__.py").read_text())
 assert VERSION is not None
 
-# The contract modules: enough for descriptions, manifests and the command line.
-CORE = ["numpy>=2.0", "pydantic>=2.7", "pyyaml>=6.0", "rich>=13.7"]
+# The contract modules and the simulator: descriptions, manifests, the command line.
+CORE = ["numpy>=2.0", "pillow>=11.0", "pydantic>=2.7", "pyyaml>=6.0", "rich>=13.7"]
 # What a Beam worker needs. TFRecord sinks need google-crc32c (without it Beam is 30 times slower).
 PREPROCESSING = [
     "apache-beam>=2.77,<2.78",
@@ -20,7 +20,13 @@ PREPROCESSING = [
     "tensorflow-metadata>=1.17",
 ]
 # A gRPC client needs the protos and TensorFlow's tensors, no model code.
-SERVING = ["grpcio>=1.70", "tensorflow>=2.20,<2.22", "tensorflow-serving-api>=2.19,<2.22"]
+SERVING = [
+    "grpcio>=1.70",
+    "ml-dtypes>=0.4",
+    "protobuf>=5.29",
+    "tensorflow>=2.20,<2.22",
+    "tensorflow-serving-api>=2.19,<2.22",
+]
 MODEL = [
     "tensorflow>=2.20,<2.22",
     "tf-keras>=2.20,<2.22",
@@ -49,6 +55,8 @@ EXTRAS = {
         "faiss-cpu>=1.9",
         "implicit>=0.7.2",
         "ipykernel>=6.29",
+        "cryptography>=43",
+        "kubernetes-validate>=1.30",
         "librosa>=0.10.2",
         "mypy>=1.13",
         "nbclient>=0.10",
