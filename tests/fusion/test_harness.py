@@ -28,6 +28,12 @@ VARIANTS: list[dict[str, Any]] = [{"type": name} for name in names("fusion")] + 
     {"type": "cross_attention", "query": "image"},
     {"type": "self_attention", "blocks": 2, "dropout": 0.1},
 ]
+# An eager pass over these takes a hundred small ops; the quick suite has the others.
+HEAVY = {"bottleneck", "cross_attention", "film", "self_attention"}
+CASES = [
+    pytest.param(variant, marks=pytest.mark.slow) if variant["type"] in HEAVY else variant
+    for variant in VARIANTS
+]
 UNTRAINED = {("weighted", "fixed")}
 
 
@@ -53,14 +59,14 @@ def trains(variant: dict[str, Any]) -> bool:
     return (variant["type"], variant.get("mode")) not in UNTRAINED
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_shapes_configuration_and_gradients(variant: dict[str, Any]) -> None:
     """The quick half of the harness."""
     harness.check_basics(lambda: make(variant), batch(), DIMENSION, trainable=trains(variant))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_the_layer_keeps_every_common_promise(variant: dict[str, Any], tmp_path: Path) -> None:
     """Shapes, configuration, files, eager = graph = XLA, precision, gradients, TF1 session."""
     harness.check_layer(
@@ -69,7 +75,7 @@ def test_the_layer_keeps_every_common_promise(variant: dict[str, Any], tmp_path:
 
 
 @pytest.mark.parametrize("noise", [np.nan, pytest.param(1e6, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_what_is_missing_may_hold_anything(variant: dict[str, Any], noise: float) -> None:
     """A missing modality's content replaced by noise changes nothing, nor do its gradients."""
     layer = harness.seeded(lambda: make(variant))
@@ -86,7 +92,7 @@ def test_what_is_missing_may_hold_anything(variant: dict[str, Any], noise: float
         assert gradient is None or np.isfinite(np.asarray(tf.convert_to_tensor(gradient))).all()
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_weights_are_shares_of_what_is_present(variant: dict[str, Any]) -> None:
     """They sum to 1 where anything is present, and are 0 for what is missing."""
     layer = harness.seeded(lambda: make(variant))
@@ -103,7 +109,8 @@ def test_weights_are_shares_of_what_is_present(variant: dict[str, Any]) -> None:
     np.testing.assert_allclose(shares.sum(1), any_weight.any(1), atol=1e-4)
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_no_masks_means_all_present(variant: dict[str, Any]) -> None:
     layer = harness.seeded(lambda: make(variant))
     inputs, masks = batch()
@@ -114,7 +121,7 @@ def test_no_masks_means_all_present(variant: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_the_order_of_the_modalities_does_not_matter(variant: dict[str, Any]) -> None:
     """A dict says names, not places."""
     layer = harness.seeded(lambda: make(variant))
@@ -126,7 +133,7 @@ def test_the_order_of_the_modalities_does_not_matter(variant: dict[str, Any]) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_tokens_are_taken(variant: dict[str, Any]) -> None:
     """A modality may give several vectors a row; one vector is one token."""
     layer = harness.seeded(lambda: make(variant))
@@ -138,7 +145,8 @@ def test_tokens_are_taken(variant: dict[str, Any]) -> None:
     assert np.isfinite(harness.call(layer, (three, masks))).all()
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_a_single_modality_is_enough(variant: dict[str, Any]) -> None:
     layer = harness.seeded(
         lambda: make({k: v for k, v in variant.items() if k not in ("weights", "query")})
@@ -148,7 +156,8 @@ def test_a_single_modality_is_enough(variant: dict[str, Any]) -> None:
     assert output.shape == (ROWS, DIMENSION) and np.isfinite(output).all()
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_other_modalities_than_built_with_are_refused(variant: dict[str, Any]) -> None:
     layer = harness.seeded(lambda: make(variant))
     inputs, masks = batch()

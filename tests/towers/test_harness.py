@@ -49,6 +49,13 @@ VARIANTS: list[dict[str, Any]] = [{"type": name} for name in names("tower")] + [
     {"type": "projection", "hidden": [6], "dropout": 0.3},
     {"type": "projection", "normalize": False},
 ]
+# An eager pass over these takes a hundred small ops; the quick suite has the others.
+HEAVY = {"audio_crnn", "audio_transformer", "frames", "image_transformer", "text_rnn"}
+HEAVY |= {"text_transformer"}
+CASES = [
+    pytest.param(variant, marks=pytest.mark.slow) if variant["type"] in HEAVY else variant
+    for variant in VARIANTS
+]
 
 
 def spec_of(kind: str) -> FeatureSpec:
@@ -71,14 +78,14 @@ def label(variant: dict[str, Any]) -> str:
     return "-".join(str(value) for value in variant.values())
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_shapes_configuration_and_gradients(variant: dict[str, Any]) -> None:
     """The quick half of the harness."""
     harness.check_basics(lambda: make(variant), (INPUTS[kind_of(variant)],), DIMENSION)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_the_tower_keeps_every_common_promise(variant: dict[str, Any], tmp_path: Path) -> None:
     """Shapes, configuration, files, eager = graph = XLA, precision, gradients, TF1 session."""
     kind = kind_of(variant)
@@ -88,7 +95,7 @@ def test_the_tower_keeps_every_common_promise(variant: dict[str, Any], tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_prepared_input_gives_the_same_and_compiles(variant: dict[str, Any]) -> None:
     """What `prepare` gives can be computed once, before a compiled training loop."""
     tower = harness.seeded(lambda: make(variant))
@@ -102,6 +109,7 @@ def test_prepared_input_gives_the_same_and_compiles(variant: dict[str, Any]) -> 
 NORMALIZED = [variant for variant in VARIANTS if variant.get("normalize", True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", NORMALIZED, ids=label)
 def test_vectors_have_length_one_to_begin_with(variant: dict[str, Any]) -> None:
     """No modality enters the fusion longer than another."""
@@ -112,7 +120,8 @@ def test_vectors_have_length_one_to_begin_with(variant: dict[str, Any]) -> None:
     assert (lengths[[0, 1, 3]] > 0.5).all()
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=label)
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", CASES, ids=label)
 def test_one_row_depends_on_no_other(variant: dict[str, Any]) -> None:
     """An item's vector is the same in every batch: what is indexed is what was trained."""
     tower = harness.seeded(lambda: make(variant))

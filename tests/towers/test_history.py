@@ -69,6 +69,7 @@ def test_padding_may_hold_anything(variant: dict[str, Any]) -> None:
     np.testing.assert_array_equal(harness.call(tower, (dirty, present, wild, other)), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS, ids=label)
 def test_more_padding_changes_nothing(variant: dict[str, Any]) -> None:
     """A batch with a longer history in it gives the same vectors for the shorter ones."""
@@ -79,6 +80,7 @@ def test_more_padding_changes_nothing(variant: dict[str, Any]) -> None:
     np.testing.assert_allclose(harness.call(tower, tuple(longer)), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS, ids=label)
 def test_an_empty_history_is_a_learned_vector(variant: dict[str, Any]) -> None:
     tower = harness.seeded(lambda: make(variant))

@@ -20,7 +20,8 @@ class AudioCrnnTower(AudioTower):
     """Convolutions of stride 2 over time, then a GRU over what is left of it; its last state.
 
     Choi, Fazekas, Sandler & Cho, "Convolutional recurrent neural networks for music
-    classification", 2017: the convolutions find local patterns, the recurrence how they follow one another.
+    classification", 2017: the convolutions find local patterns, the recurrence how they follow one
+    another.
 
     Args:
         dimension: Width of the result.
