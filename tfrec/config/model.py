@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "ClosedFormConfig",
     "Component",
     "ItemTowerConfig",
     "LossConfig",
@@ -160,6 +161,25 @@ class TrainingConfig(_Frozen):
     mixed_precision: Literal["none", "mixed_bfloat16", "mixed_float16"] = "none"
 
 
+class ClosedFormConfig(_Frozen):
+    """A view fitted in closed form beside the learned one (`tfrec.teachers`).
+
+    Attributes:
+        enabled: Whether there is one.
+        rank: Width of its vectors, for items with behaviour and for items placed by content each.
+        max_items: Items that it may hold, the most frequent first; others are placed by content. It
+            needs about 12 n² bytes, and n³ operations a trial.
+        max_trials: Trials of the search for its parameters at up to 6,000 items; fewer above.
+        history_length: Latest events that it reads.
+    """
+
+    enabled: bool = False
+    rank: int = Field(256, ge=2, le=2048)
+    max_items: int = Field(16_000, ge=10)
+    max_trials: int = Field(10, ge=1)
+    history_length: int = Field(300, ge=1, le=4096)
+
+
 class ModelConfig(_Frozen):
     """A whole model configuration."""
 
@@ -170,3 +190,4 @@ class ModelConfig(_Frozen):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
+    closed_form: ClosedFormConfig = ClosedFormConfig()

@@ -14,6 +14,8 @@ __all__ = ["ItemTower", "QueryTower", "TwoTower"]
 
 ops = keras.ops
 
+HISTORY_INPUTS = ("history", "history_age", "history_event")
+
 
 class _Side(keras.layers.Layer):
     """One side of several views, side by side.
@@ -59,10 +61,18 @@ class QueryTower(_Side):
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """Embeds queries."""
         parts = [
-            view.query(inputs, training) * self.scales[place]
+            view.query(_recent(inputs, view.history_length), training) * self.scales[place]
             for place, view in enumerate(self.views)
         ]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
+
+
+def _recent(inputs: dict[str, Any], length: int | None) -> dict[str, Any]:
+    """Cuts the history, which is right-aligned, to its latest events."""
+    if length is None:
+        return inputs
+    cut = {name: inputs[name][:, -length:] for name in HISTORY_INPUTS if name in inputs}
+    return {**inputs, **cut}
 
 
 class ItemTower(_Side):

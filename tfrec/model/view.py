@@ -21,14 +21,16 @@ class View(keras.layers.Layer):
 
     Args:
         dimension: Width of its vectors.
+        history_length: Latest events of a longer history that it reads; all unless given.
         **kwargs: Keras' own.
     """
 
-    def __init__(self, dimension: int, **kwargs: Any) -> None:
+    def __init__(self, dimension: int, *, history_length: int | None = None, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         if dimension < 1:
             raise ValueError(f"`dimension` must be positive. Received: dimension={dimension}")
         self.dimension = dimension
+        self.history_length = history_length
         # Sub-layers build themselves when a side is first asked.
         self.built = True
 
@@ -49,4 +51,8 @@ class View(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        return {**super().get_config(), "dimension": self.dimension}
+        return {
+            **super().get_config(),
+            "dimension": self.dimension,
+            "history_length": self.history_length,
+        }

@@ -1,0 +1,207 @@
+"""The teachers' tables and content map as a view: nothing in it is trained by gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfrec import schema
+from tfrec.model.descriptors import Descriptor
+from tfrec.model.view import View
+from tfrec.teachers import ColdView, WarmView
+
+__all__ = ["ClosedFormView"]
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class ClosedFormView(View):
+    """A recency-weighted bag of the history against item vectors in closed form.
+
+    The vectors have two parts, for items with behaviour and for items placed by content
+    (`tfrec.teachers`); an item has one of them and 0 in the other, so that one inner product serves
+    both. A query is, in each part, the mean of the history's `in` vectors weighted by
+    `(1 + age) ** -decay`, where age counts the events after it.
+
+    Args:
+        items: N.
+        warm_rank: Width of the first part.
+        cold_rank: Width of the second; 0 when nothing is placed by content.
+        warm_decay: γ of the first part.
+        cold_decay: γ of the second.
+        landmarks: Items that the content kernel compares with.
+        blocks: Width of each described feature, by name, in the order of the content vector.
+        descriptors: By feature name.
+        **kwargs: Keras' own.
+    """
+
+    def __init__(
+        self,
+        *,
+        items: int,
+        warm_rank: int,
+        cold_rank: int,
+        warm_decay: float,
+        cold_decay: float,
+        landmarks: int,
+        blocks: Mapping[str, int],
+        descriptors: Mapping[str, Descriptor],
+        **kwargs: Any,
+    ) -> None:
+        kwargs.pop("dimension", None)
+        super().__init__(warm_rank + cold_rank, **kwargs)
+        self.items = items
+        self.warm_rank = warm_rank
+        self.cold_rank = cold_rank
+        self.warm_decay = warm_decay
+        self.cold_decay = cold_decay
+        self.landmarks = landmarks
+        self.blocks = dict(blocks)
+        self.descriptors = dict(descriptors)
+        self.in_table = self._fixed("in_table", (items, self.dimension))
+        self.out_table = self._fixed("out_table", (items, self.dimension))
+        if cold_rank:
+            width = sum(self.blocks.values())
+            self.mean = self._fixed("mean", (width,))
+            self.scale = self._fixed("scale", (width,))
+            self.block_weight = self._fixed("block_weight", (len(self.blocks) + 1,))
+            self.landmark_content = self._fixed(
+                "landmark_content", (landmarks, width + len(self.blocks))
+            )
+            self.coefficients = self._fixed("coefficients", (landmarks, cold_rank))
+            self.bias = self._fixed("bias", (cold_rank,))
+
+    def _fixed(self, name: str, shape: tuple[int, ...]) -> Any:
+        return self.add_weight(
+            shape=shape, name=name, trainable=False, initializer="zeros", autocast=False
+        )
+
+    @classmethod
+    def from_teachers(
+        cls,
+        warm: WarmView,
+        cold: ColdView | None,
+        descriptors: Mapping[str, Descriptor],
+        vectors: npt.NDArray[np.float32] | None,
+        cold_items: npt.NDArray[np.bool_],
+        cold_scale: float,
+        **kwargs: Any,
+    ) -> ClosedFormView:
+        """Builds the view from fitted teachers.
+
+        Args:
+            warm: The warm view.
+            cold: The cold view, if there is one.
+            descriptors: By feature name.
+            vectors: float32 [N, cold rank], content vectors of the catalogue, if there are any.
+            cold_items: bool [N], items whose row of the table is their content vector.
+            cold_scale: What content vectors are multiplied by, so that both kinds of items can
+                stand in one list.
+            **kwargs: Keras' own.
+        """
+        items, warm_rank = warm.out_table.shape
+        cold_rank = 0 if cold is None else cold.in_table.shape[1]
+        blocks = {} if cold is None else {n: len(fit.mean) for n, fit in cold.standardizers.items()}
+        view = cls(
+            items=items,
+            warm_rank=warm_rank,
+            cold_rank=cold_rank,
+            warm_decay=warm.decay,
+            cold_decay=0.0 if cold is None else cold.decay,
+            landmarks=0 if cold is None else len(cold.landmarks),
+            blocks=blocks,
+            descriptors={name: descriptors[name] for name in blocks},
+            **kwargs,
+        )
+        in_table, out_table = warm.in_table, warm.out_table * ~cold_items[:, None]
+        if cold is not None and vectors is not None:
+            in_table = np.hstack([in_table, cold.in_table])
+            placed = np.float32(cold_scale) * vectors * cold_items[:, None]
+            out_table = np.hstack([out_table, placed])
+            fits = list(cold.standardizers.values())
+            view.mean.assign(np.concatenate([fit.mean for fit in fits]))
+            view.scale.assign(np.concatenate([fit.scale for fit in fits]))
+            view.block_weight.assign(
+                np.sqrt([*(cold.weights[n] for n in blocks), cold.weights["presence"]]).astype(
+                    np.float32
+                )
+            )
+            view.landmark_content.assign(cold.landmark_content)
+            view.coefficients.assign(np.float32(cold_scale) * cold.coefficients)
+            view.bias.assign(np.float32(cold_scale) * cold.bias)
+        view.in_table.assign(in_table)
+        view.out_table.assign(out_table)
+        return view
+
+    def query(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """float32 [batch, dimension] from `history` int32 [batch, L]; 0 without any history."""
+        history = tf.cast(inputs["history"], tf.int32)
+        valid = tf.cast(history >= 0, tf.float32)
+        after = tf.cumsum(valid, axis=1, reverse=True, exclusive=True)
+        vectors = tf.gather(self.in_table.value, tf.maximum(history, 0))
+        parts = [(self.warm_decay, vectors[..., : self.warm_rank])]
+        if self.cold_rank:
+            parts.append((self.cold_decay, vectors[..., self.warm_rank :]))
+        means = []
+        for decay, part in parts:
+            weight = valid * tf.pow(1.0 + after, -decay)
+            total = tf.maximum(tf.reduce_sum(weight, 1, keepdims=True), 1e-9)
+            means.append(tf.einsum("bl,bld->bd", weight / total, part))
+        return tf.concat(means, -1)
+
+    def item(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """float32 [batch, dimension]: a row of the table, or the content's vector for a new item."""
+        index = tf.cast(inputs[schema.ITEM_INDEX], tf.int32)
+        known = (index >= 0)[:, None]
+        rows = tf.gather(self.out_table.value, tf.maximum(index, 0))
+        if not self.cold_rank:
+            return tf.where(known, rows, 0.0)
+        fresh = tf.pad(self.content_vector(inputs), [[0, 0], [self.warm_rank, 0]])
+        return tf.where(known, rows, fresh)
+
+    def content_vector(self, inputs: dict[str, Any]) -> tf.Tensor:
+        """float32 [batch, cold rank] from the features alone."""
+        parts, flags, start = [], [], 0
+        for place, (name, width) in enumerate(self.blocks.items()):
+            here = tf.cast(inputs[schema.present(name)], tf.float32)
+            block = self.descriptors[name](inputs[name])
+            block = (block - self.mean[start : start + width]) * self.scale[start : start + width]
+            norm = tf.maximum(tf.norm(block, axis=-1, keepdims=True), 1e-9)
+            parts.append(tf.where(here[:, None] > 0, block / norm, 0.0) * self.block_weight[place])
+            flags.append(here)
+            start += width
+        content = tf.concat([*parts, tf.stack(flags, -1) * self.block_weight[-1]], -1)
+        marks = self.landmark_content.value
+        distance = (
+            tf.reduce_sum(content**2, -1, keepdims=True)
+            + tf.reduce_sum(marks**2, -1)[None]
+            - 2 * tf.matmul(content, marks, transpose_b=True)
+        )
+        kernel = tf.exp(-tf.sqrt(tf.maximum(distance, 0.0) + 1e-9))
+        return tf.matmul(kernel, self.coefficients.value) + self.bias.value
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        save = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "items": self.items,
+            "warm_rank": self.warm_rank,
+            "cold_rank": self.cold_rank,
+            "warm_decay": self.warm_decay,
+            "cold_decay": self.cold_decay,
+            "landmarks": self.landmarks,
+            "blocks": self.blocks,
+            "descriptors": {name: save(layer) for name, layer in self.descriptors.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ClosedFormView:
+        """Builds the view that a config describes."""
+        load = keras.saving.deserialize_keras_object
+        layers = {name: load(layer) for name, layer in config["descriptors"].items()}
+        return cls(**{**config, "descriptors": layers})

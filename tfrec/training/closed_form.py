@@ -1,0 +1,169 @@
+"""Fit the closed-form view, and weigh it against the learned one on the validation part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import tensorflow as tf
+
+from tfrec.config.model import ModelConfig
+from tfrec.input import ItemTable, Timelines
+from tfrec.model.closed_form_view import ClosedFormView
+from tfrec.model.descriptors import Descriptor, build_descriptor
+from tfrec.schema import FeatureSpec
+from tfrec.teachers import ColdView, WarmView, fit_cold, fit_warm
+from tfrec.teachers.content import ContentBlock
+from tfrec.teachers.histories import history_matrix
+from tfrec.training.validation import Validation
+
+__all__ = ["choose_scale", "fit_closed_form"]
+
+Array = npt.NDArray[np.float32]
+
+_BATCH = 512
+_SAMPLE = 2_000
+# How much the learned view's scores spread beside the closed form's.
+SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+# Below this relative gain the simpler score is kept: on 500 users it is noise.
+MIN_GAIN = 0.004
+
+
+def fit_closed_form(
+    config: ModelConfig,
+    items: ItemTable,
+    specs: tuple[FeatureSpec, ...],
+    train: Timelines,
+    validation: Timelines,
+    report: Callable[[str], None],
+) -> ClosedFormView:
+    """Fits both teachers on the train part and builds the view.
+
+    Args:
+        config: The model's configuration.
+        items: The catalogue.
+        specs: The item features that the model reads.
+        train: The train part.
+        validation: The validation part: it chooses parameters, nothing is fitted on it.
+        report: Takes one line on each step.
+
+    Returns:
+        The view.
+    """
+    options, count = config.closed_form, len(items)
+    past, later = train.positives(), validation.positives()
+    descriptors: dict[str, Descriptor] = {}
+    blocks: dict[str, ContentBlock] = {}
+    for spec in specs:
+        if not items.present[spec.name].any():
+            continue
+        descriptor = build_descriptor(spec, items.value(spec.name), items.present[spec.name])
+        descriptors[spec.name] = descriptor
+        values = _describe(descriptor, items.value(spec.name))
+        blocks[spec.name] = ContentBlock(values, items.present[spec.name])
+    seed = config.training.seed
+    shared: dict[str, Any] = {
+        "rank": options.rank,
+        "seed": seed,
+        "max_items": options.max_items,
+        "max_trials": options.max_trials,
+    }
+    warm = fit_warm(past, later, blocks, count, **shared)
+    report(
+        f"closed form, items with behaviour: {int(warm.covered.sum()):,} items, validation"
+        f" NDCG@20 {warm.validation:.4f}, {_shown(warm.parameters)}, decay {warm.decay:g}"
+    )
+    cold = fit_cold(past, later, blocks, count, **shared)
+    if cold is None:
+        return ClosedFormView.from_teachers(
+            warm,
+            None,
+            {},
+            None,
+            np.zeros(count, bool),
+            1.0,
+            name="closed_form",
+            history_length=options.history_length,
+        )
+    report(
+        f"closed form, items placed by content: NDCG@20 {cold.pseudo_cold:.4f} on hidden items,"
+        f" {_shown(cold.parameters)}, decay {cold.decay:g}"
+    )
+    vectors = cold.item_vectors(cold.content_features(blocks))
+    return ClosedFormView.from_teachers(
+        warm,
+        cold,
+        descriptors,
+        vectors,
+        ~warm.covered,
+        _cold_scale(warm, cold, vectors, past, seed),
+        name="closed_form",
+        history_length=options.history_length,
+    )
+
+
+def choose_scale(
+    queries: Mapping[str, Array],
+    vectors: Mapping[str, Array],
+    validation: Validation,
+    metric: str,
+) -> tuple[dict[str, float], float]:
+    """Scale of the learned view beside the closed form that validates best.
+
+    Args:
+        queries: `neural` and `closed_form`, float32 [users, d] each, of the validation's users.
+        vectors: Likewise [items, d].
+        validation: The measure.
+        metric: Its name.
+
+    Returns:
+        Scale by view, and the metric at them.
+    """
+    spread = {}
+    for name, query in queries.items():
+        sample = query[:_SAMPLE] @ vectors[name][:_SAMPLE].T
+        spread[name] = max(float(sample.std()), 1e-9)
+    items = np.hstack([vectors["neural"], vectors["closed_form"]])
+    best: tuple[float, float] | None = None
+    for share in SHARES:
+        scale = share * spread["closed_form"] / spread["neural"]
+        both = np.hstack([queries["neural"] * np.float32(scale), queries["closed_form"]])
+        value = validation.measure(both, items, metric)
+        if best is None or value > best[1] * (1 + MIN_GAIN):
+            best = scale, value
+    assert best is not None
+    return {"neural": best[0], "closed_form": 1.0}, best[1]
+
+
+def _describe(descriptor: Descriptor, values: npt.NDArray[Any]) -> Array:
+    parts = [
+        descriptor(tf.constant(values[start : start + _BATCH])).numpy()
+        for start in range(0, len(values), _BATCH)
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _cold_scale(
+    warm: WarmView, cold: ColdView, vectors: Array, train: Timelines, seed: int
+) -> float:
+    """Least-squares slope of warm scores on content scores, over warm items and some users."""
+    users = np.flatnonzero(np.diff(train.offsets) > 0)
+    if len(users) > _SAMPLE:
+        users = np.sort(np.random.default_rng(seed).choice(users, _SAMPLE, replace=False))
+    inside = np.flatnonzero(warm.covered)[:_SAMPLE]
+
+    def scores(decay: float, in_table: Array, out_table: Array) -> Array:
+        rows = history_matrix(train, len(in_table), decay)[users]
+        mean = sp.diags(1 / np.maximum(np.asarray(rows.sum(1)).ravel(), 1e-9)) @ rows
+        return np.asarray(mean @ in_table, np.float32) @ out_table[inside].T
+
+    own = scores(warm.decay, warm.in_table, warm.out_table)
+    placed = scores(cold.decay, cold.in_table, vectors)
+    return float((own * placed).sum() / max(float((placed * placed).sum()), 1e-12))
+
+
+def _shown(parameters: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in parameters.items())
