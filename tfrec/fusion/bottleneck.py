@@ -27,7 +27,7 @@ class BottleneckFusion(Fusion):
 
     Args:
         dimension: Width of the result; a multiple of `heads`.
-        bottlenecks: Shared tokens (4 in the paper).
+        bottlenecks: Shared tokens (4 in the paper, whose modalities have hundreds of tokens).
         layers: How many.
         heads: Attention heads.
         inner: Width of a block's inner layer, as a multiple of `dimension`.
@@ -40,8 +40,8 @@ class BottleneckFusion(Fusion):
         self,
         dimension: int,
         *,
-        bottlenecks: int = 4,
-        layers: int = 2,
+        bottlenecks: int = 2,
+        layers: int = 1,
         heads: int = 2,
         inner: int = 2,
         **kwargs: Any,

@@ -56,8 +56,7 @@ class GatedMultimodalUnit(Fusion):
         mapped = keras.activations.get(self.activation)(mapped)
         flat = self.dropout_layer(self.flat(vectors, present), training=training)
         logits = ops.reshape(self.gates(flat), (-1, count, size))
-        gates = masked_softmax(ops.swapaxes(logits, 1, 2), present[:, None, :])
-        gates = ops.swapaxes(gates, 1, 2)
+        gates = masked_softmax(logits, present[:, :, None], axis=1)
         fused = ops.sum(ops.cast(gates, mapped.dtype) * mapped, 1)
         return fused, ops.mean(gates, -1)
 
