@@ -154,7 +154,7 @@ class ClosedFormView(View):
         return tf.concat(means, -1)
 
     def item(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
-        """float32 [batch, dimension]: a row of the table, or the content's vector for a new item."""
+        """float32 [batch, dimension]: a row of the table, or a new item from its content."""
         index = tf.cast(inputs[schema.ITEM_INDEX], tf.int32)
         known = (index >= 0)[:, None]
         rows = tf.gather(self.out_table.value, tf.maximum(index, 0))
