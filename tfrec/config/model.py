@@ -146,6 +146,8 @@ class TrainingConfig(_Frozen):
         seed: Of weights, order and dropout.
         monitor: A metric of the validation part, over the whole catalogue without seen items:
             `ndcg@K` or `recall@K`.
+        media: `distilled` trains towers on raw media item by item, first, to say what behaviour
+            says, and fixes them; `joint` trains them in every step, at its cost.
         validation_users: Users that it is measured on, at most.
         jit_compile: Whether steps are compiled by XLA.
         mixed_precision: Type of activations.
@@ -156,6 +158,7 @@ class TrainingConfig(_Frozen):
     patience: int = Field(3, ge=1)
     seed: int = Field(0, ge=0)
     monitor: str = Field("ndcg@20", pattern=r"^(ndcg|recall)@[1-9][0-9]*$")
+    media: Literal["distilled", "joint"] = "distilled"
     validation_users: int = Field(5_000, ge=1)
     jit_compile: bool = False
     mixed_precision: Literal["none", "mixed_bfloat16", "mixed_float16"] = "none"
@@ -177,7 +180,7 @@ class ClosedFormConfig(_Frozen):
     rank: int = Field(256, ge=2, le=2048)
     max_items: int = Field(16_000, ge=10)
     max_trials: int = Field(10, ge=1)
-    history_length: int = Field(300, ge=1, le=4096)
+    history_length: int = Field(150, ge=1, le=4096)
 
 
 class ModelConfig(_Frozen):

@@ -143,12 +143,14 @@ class Windows:
             batch |= self._history(target)
         return batch
 
-    def dataset(self, first: int = 0) -> tf.data.Dataset:
-        """Batches without end, from number `first` on, the same in every run."""
+    def dataset(self, first: int = 0, count: int | None = None) -> tf.data.Dataset:
+        """Batches from number `first` on, the same in every run; without end unless counted."""
         options = tf.data.Options()
         options.deterministic = True
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        end = np.iinfo(np.int64).max if count is None else first + count
         return (
-            tf.data.Dataset.range(first, np.iinfo(np.int64).max)
+            tf.data.Dataset.range(first, end)
             .map(self.batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .prefetch(tf.data.AUTOTUNE)
             .with_options(options)

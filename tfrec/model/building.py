@@ -93,6 +93,7 @@ def build_neural_view(config: ModelConfig, manifest: Manifest) -> NeuralView:
         profile_towers={spec.name: _tower(spec, query.towers, width) for spec in profile},
         context_towers={spec.name: _tower(spec, query.towers, width) for spec in context},
         normalize=config.loss.normalize,
+        history_length=query.history_length,
         name="neural",
     )
 

@@ -1,0 +1,106 @@
+"""Settings that follow from the data's size, where a configuration leaves them open.
+
+- `dimension`: 32 below 5,000 train positives, 64 below 5 million, 128 from there.
+- `loss.type`: `full` up to 20,000 items, `in_batch` beyond.
+- `training.batch_size`: a sixty-fourth of the positives, as a power of two from 64 to 1,024; 4,096
+  from 10 million positives.
+- `training.epochs`: so that 20 million examples are read, from 1 to 60.
+- `optimizer.embedding`: `adam` up to 50 million table weights, `adagrad` beyond.
+- `optimizer.embedding_learning_rate`: 0.05 for `adagrad`, `rowwise_adagrad` and `ftrl`, else
+  `learning_rate`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfrec.config.model import ModelConfig
+from tfrec.schema import Manifest
+
+__all__ = ["resolve"]
+
+_FULL_SOFTMAX_ITEMS = 20_000
+_EXAMPLES = 20_000_000
+_ADAM_WEIGHTS = 50_000_000
+_ADAGRAD_RATE = 0.05
+
+
+def resolve(config: ModelConfig, manifest: Manifest) -> tuple[ModelConfig, list[str]]:
+    """Fills in what a configuration leaves open.
+
+    Args:
+        config: As it was read.
+        manifest: Of the prepared data.
+
+    Returns:
+        The configuration with nothing left open, and a line for each choice: what and why.
+    """
+    positives = manifest.positives.get("train", 0)
+    told: list[str] = []
+
+    def choose(where: str, given: Any, value: Any, why: str) -> Any:
+        if given is not None:
+            return given
+        told.append(f"{where}: {value} ({why})")
+        return value
+
+    dimension = choose(
+        "dimension",
+        config.dimension,
+        32 if positives < 5_000 else 64 if positives < 5_000_000 else 128,
+        f"{positives:,} train positives",
+    )
+    loss = choose(
+        "loss.type",
+        config.loss.type,
+        "full" if manifest.items <= _FULL_SOFTMAX_ITEMS else "in_batch",
+        f"{manifest.items:,} items",
+    )
+    batch_size = choose(
+        "training.batch_size",
+        config.training.batch_size,
+        _batch_size(positives),
+        f"{positives:,} train positives",
+    )
+    epochs = choose(
+        "training.epochs",
+        config.training.epochs,
+        min(max(_EXAMPLES // max(positives, 1), 1), 60),
+        f"at most; training stops after {config.training.patience} without a better"
+        f" {config.training.monitor}",
+    )
+    tables = (manifest.items * 2 + manifest.users * config.query.use_id) * dimension
+    embedding = choose(
+        "optimizer.embedding",
+        config.optimizer.embedding,
+        "adam" if tables <= _ADAM_WEIGHTS else "adagrad",
+        f"{tables:,} weights in id tables",
+    )
+    adaptive = embedding in ("adagrad", "rowwise_adagrad", "ftrl")
+    rate = choose(
+        "optimizer.embedding_learning_rate",
+        config.optimizer.embedding_learning_rate,
+        _ADAGRAD_RATE if adaptive else config.optimizer.learning_rate,
+        embedding,
+    )
+    return (
+        config.model_copy(
+            update={
+                "dimension": dimension,
+                "loss": config.loss.model_copy(update={"type": loss}),
+                "training": config.training.model_copy(
+                    update={"batch_size": batch_size, "epochs": epochs}
+                ),
+                "optimizer": config.optimizer.model_copy(
+                    update={"embedding": embedding, "embedding_learning_rate": rate}
+                ),
+            }
+        ),
+        told,
+    )
+
+
+def _batch_size(positives: int) -> int:
+    if positives >= 10_000_000:
+        return 4096
+    return min(max(1 << max(positives // 64, 1).bit_length() - 1, 64), 1024)

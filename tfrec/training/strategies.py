@@ -1,0 +1,52 @@
+"""`tf.distribute` strategies by name."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfrec.errors import DescriptionError
+
+__all__ = ["make_strategy"]
+
+
+def make_strategy(name: str) -> tf.distribute.Strategy:
+    """Makes a strategy.
+
+    Args:
+        name: `one` device; `mirrored` over this machine's devices; `multiworker` over the workers
+            in TF_CONFIG; `tpu`, the one that this machine is attached to.
+
+    Returns:
+        The strategy.
+
+    Raises:
+        DescriptionError: There is no such hardware here, or the name is unknown.
+    """
+    if name == "one":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        return tf.distribute.MirroredStrategy(
+            [d.name for d in tf.config.list_logical_devices(kind)]
+        )
+    if name == "multiworker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        try:
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
+            tf.config.experimental_connect_to_cluster(resolver)
+            tf.tpu.experimental.initialize_tpu_system(resolver)
+        except (ValueError, tf.errors.OpError) as error:
+            raise DescriptionError(
+                "--strategy tpu",
+                "a TPU must be attached",
+                received=str(error).splitlines()[0],
+                remedy="Run on a TPU VM with tensorflow-tpu installed",
+            ) from error
+        return tf.distribute.TPUStrategy(resolver)
+    raise DescriptionError(
+        "--strategy",
+        "the strategy must be known",
+        received=name,
+        remedy="Known: one, mirrored, multiworker, tpu",
+    )
