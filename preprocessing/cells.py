@@ -63,7 +63,12 @@ def as_text(column: Any) -> Any:
             pa.string(),
         )
     elif not pa.types.is_string(kind):
-        column = column.cast(pa.string())
+        try:
+            column = column.cast(pa.string())
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+            # Structures and the like: shown as they are, for whatever rule they break.
+            cells = [None if cell is None else str(cell) for cell in column.to_pylist()]
+            column = pa.array(cells, pa.string())
     return pc.if_else(pc.equal(pc.binary_length(column), 0), None, column)
 
 

@@ -11,6 +11,7 @@ a row with too few or too many cells comes back as broken, with its text, and no
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ from tfrec.errors import DataError
 __all__ = ["parse_csv", "read_header", "row_end"]
 
 _BOM = b"\xef\xbb\xbf"
+# Stands for bytes that are no UTF-8 until their row is refused: a character that no text has.
+_MARK = "\ufdd0"
+_MARKING = "tfrec.mark"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -44,6 +48,13 @@ def read_header(start: bytes, name: str) -> tuple[tuple[str, ...], int]:
         DataError: The file is empty, or no UTF-8, or names a column twice.
     """
     skipped = len(_BOM) if start.startswith(_BOM) else 0
+    if b"\r" in start and b"\n" not in start:
+        raise DataError(
+            name,
+            "lines end with LF or CRLF",
+            received="CR alone",
+            remedy="Convert its line ends",
+        )
     end = row_end(start, skipped, inside_quotes=False)
     line = start[skipped : len(start) if end is None else end]
     try:
@@ -108,7 +119,10 @@ def row_end(data: bytes, start: int, *, inside_quotes: bool) -> int | None:
 def parse_csv(
     data: bytes, header: Sequence[str], columns: Sequence[str], first_line: int
 ) -> RawBatch:
-    """Parses whole rows.
+    r"""Parses whole rows.
+
+    A quotation mark that opens a cell and is never closed swallows what follows it. Its line alone
+    is broken; the lines after it are parsed anew.
 
     Args:
         data: Rows without the header.
@@ -118,38 +132,91 @@ def parse_csv(
 
     Returns:
         The wanted columns as strings. Rows without any value are no rows.
+
+    Example:
+        >>> batch = parse_csv(b'1,"a\n2,b\n', ("n", "t"), ("n",), 2)
+        >>> batch.columns["n"].to_pylist(), batch.lines.tolist(), batch.broken[0].line
+        (['2'], [3], 2)
     """
-    table, numbers, invalid = _parse(data, header, columns)
-    newlines = data.count(b"\n") + (not data.endswith(b"\n"))
-    blank = _blank(table)
-    several_lines = newlines > table.num_rows + len(invalid)
-    if (several_lines or blank.any()) and len(columns) < len(header):
-        table, numbers, invalid = _parse(data, header, header)
-        blank = _blank(table)
-    lines = numbers + (first_line - 1)
-    if several_lines:
-        lines = lines + _extra_lines(table, numbers, invalid)
-    broken = [
-        BrokenRow(
-            # Lines within the cells of the rows before it push a broken row down as well.
-            first_line + number - 1 + _extra_before(number, numbers, lines - first_line + 1),
-            "malformed_row",
-            text,
-        )
-        for number, text in invalid
-    ]
-    if blank.any():
-        table, lines = table.filter(pa.array(~blank)), lines[~blank]
-    not_utf8 = np.zeros(table.num_rows, bool)
-    arrays = {}
-    for column in columns:
-        arrays[column], wrong = _decode(table.column(column).combine_chunks())
-        if wrong is not None:
-            not_utf8 |= wrong
+    marked = data if data.isascii() else data.decode("utf-8", _MARKING).encode()
+    pieces: list[tuple[Any, np.ndarray]] = []
+    broken: list[BrokenRow] = []
+    todo = [(marked, first_line)]
+    while todo:
+        text, line = todo.pop()
+        table, lines, invalid, unclosed = _parse_piece(text, header, columns, line)
+        pieces.append((table, lines))
+        for at, row in invalid:
+            start, newline, rest = row.partition("\n")
+            swallowed = bool(newline) and row.count('"') % 2 == 1
+            shown = (start if swallowed else row).replace(_MARK, "\ufffd")
+            broken.append(BrokenRow(at, "malformed_row", shown))
+            if swallowed:
+                todo.append((rest.encode(), at + 1))
+        if unclosed:
+            todo.append(unclosed)
+    table = pa.concat_tables([piece for piece, _ in pieces]).combine_chunks()
+    lines = np.concatenate([numbers for _, numbers in pieces])
+    if len(pieces) > 1:
+        order = np.argsort(lines, kind="stable")
+        table, lines = table.take(pa.array(order)), lines[order]
+        broken.sort(key=lambda row: row.line)
+    arrays = {name: table.column(name).combine_chunks() for name in columns}
+    not_utf8 = np.zeros(len(lines), bool)
+    if marked is not data:
+        for name, array in arrays.items():
+            not_utf8 |= pc.match_substring(array, _MARK).to_numpy(zero_copy_only=False)
+            arrays[name] = pc.replace_substring(array, _MARK, "\ufffd")
     return RawBatch(arrays, lines, not_utf8, broken)
 
 
-def _parse(data: bytes, header: Sequence[str], columns: Sequence[str]) -> tuple[Any, Any, Any]:
+def _parse_piece(
+    data: bytes, header: Sequence[str], columns: Sequence[str], first_line: int
+) -> tuple[Any, np.ndarray, list[tuple[int, str]], tuple[bytes, int] | None]:
+    """Rows with columns and their lines, broken rows by line, and what is to be parsed anew."""
+    table, numbers, invalid = _parse(data, header, columns)
+    newlines = data.count(b"\n") + (not data.endswith(b"\n"))
+    several_lines = newlines > table.num_rows + len(invalid)
+    blank = _blank(table)
+    if (several_lines or blank.any()) and len(columns) < len(header):
+        table, numbers, invalid = _parse(data, header, header)
+        blank = _blank(table)
+    extra = np.zeros(table.num_rows + len(invalid) + 1, np.int64)
+    if several_lines:
+        for column in table.columns:
+            extra[numbers] += pc.count_substring(column, pattern="\n").to_numpy()
+        for number, text in invalid:
+            extra[number] += text.count("\n")
+    lines = first_line - 1 + np.arange(len(extra)) + np.cumsum(extra) - extra
+    broken = [(int(lines[number]), text) for number, text in invalid]
+    keep, unclosed = ~blank, None
+    if several_lines and len(numbers) and numbers[-1] == len(extra) - 1:
+        # The last row: an unclosed cell, which can only be its last, ends with the data.
+        cell = table.column(header[-1])[-1].as_py().encode()
+        if b"\n" in cell and data.endswith(cell):
+            line = int(lines[-1])
+            start = _offset_of_line(data, line - first_line)
+            end = data.index(b"\n", start) + 1
+            broken.append((line, data[start:end].decode().strip()))
+            keep[-1] = False
+            unclosed = (data[end:], line + 1)
+    table = table.select(list(dict.fromkeys(columns)))
+    if not keep.all():
+        table = table.filter(pa.array(keep))
+    return table, lines[numbers][keep], broken, unclosed
+
+
+def _offset_of_line(data: bytes, lines: int) -> int:
+    """Where a line starts, after so many newlines."""
+    position = 0
+    for _ in range(lines):
+        position = data.index(b"\n", position) + 1
+    return position
+
+
+def _parse(
+    data: bytes, header: Sequence[str], columns: Sequence[str]
+) -> tuple[Any, np.ndarray, list[tuple[int, str]]]:
     invalid: list[tuple[int, str]] = []
 
     def skip(row: Any) -> str:
@@ -157,7 +224,7 @@ def _parse(data: bytes, header: Sequence[str], columns: Sequence[str]) -> tuple[
         return "skip"
 
     if not data:
-        empty = pa.table({name: pa.array([], pa.binary()) for name in columns})
+        empty = pa.table({name: pa.array([], pa.string()) for name in columns})
         return empty, np.zeros(0, np.int64), invalid
     table = arrow_csv.read_csv(
         pa.BufferReader(data),
@@ -169,9 +236,10 @@ def _parse(data: bytes, header: Sequence[str], columns: Sequence[str]) -> tuple[
             newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=skip
         ),
         convert_options=arrow_csv.ConvertOptions(
-            column_types={name: pa.binary() for name in columns},
+            column_types={name: pa.string() for name in columns},
             include_columns=list(columns),
             strings_can_be_null=False,
+            check_utf8=False,
         ),
     )
     numbers = np.arange(1, table.num_rows + len(invalid) + 1)
@@ -189,32 +257,9 @@ def _blank(table: Any) -> np.ndarray:
     return blank
 
 
-def _extra_lines(table: Any, numbers: np.ndarray, invalid: Sequence[tuple[int, str]]) -> np.ndarray:
-    """How many lines the cells of earlier rows take beyond one a row."""
-    extra = np.zeros(table.num_rows + len(invalid) + 1, np.int64)
-    for column in table.columns:
-        extra[numbers] += pc.count_substring(column, pattern="\n").to_numpy()
-    for number, text in invalid:
-        extra[number] += text.count("\n")
-    before = np.cumsum(extra) - extra
-    return np.asarray(before[numbers])
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return _MARK, error.end
 
 
-def _extra_before(number: int, numbers: np.ndarray, relative_lines: np.ndarray) -> int:
-    # The next row that could be read tells how many extra lines came before; a broken last row
-    # takes the count of the row before it.
-    place = int(np.searchsorted(numbers, number))
-    if place == len(numbers):
-        place -= 1
-    return int(relative_lines[place] - numbers[place]) if place >= 0 else 0
-
-
-def _decode(column: Any) -> tuple[Any, np.ndarray | None]:
-    """Strings of a binary column, and where it is no UTF-8."""
-    try:
-        return column.cast(pa.string()), None
-    except pa.ArrowInvalid:
-        values = column.to_pylist()
-        texts = [value.decode("utf-8", "replace") for value in values]
-        wrong = [text.encode() != value for text, value in zip(texts, values, strict=True)]
-        return pa.array(texts, pa.string()), np.asarray(wrong, bool)
+codecs.register_error(_MARKING, _mark)

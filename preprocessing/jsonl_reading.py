@@ -12,8 +12,11 @@ import pyarrow as pa
 
 from preprocessing.batches import BrokenRow, RawBatch
 
-__all__ = ["parse_jsonl"]
+__all__ = ["first_keys", "parse_jsonl"]
 
+_FIRST_LINES = 1000
+
+_BOM = b"\xef\xbb\xbf"
 _LISTS = pa.list_(pa.string())
 
 
@@ -35,6 +38,7 @@ def parse_jsonl(data: bytes, columns: Sequence[str], first_line: int) -> RawBatc
     for number, line in enumerate(data.split(b"\n"), first_line):
         if not line.strip():
             continue
+        line = line.removeprefix(_BOM) if number == 1 else line
         text = line.decode("utf-8", "replace")
         try:
             row = json.loads(text)
@@ -48,6 +52,27 @@ def parse_jsonl(data: bytes, columns: Sequence[str], first_line: int) -> RawBatc
         wrong.append(text.encode() != line)
     arrays = {name: _column([row.get(name) for row in rows]) for name in columns}
     return RawBatch(arrays, np.asarray(lines, np.int64), np.asarray(wrong, bool), broken)
+
+
+def first_keys(start: bytes) -> tuple[str, ...]:
+    r"""The keys of the first objects of a file, in the order they come.
+
+    Args:
+        start: The beginning of the file.
+
+    Example:
+        >>> first_keys(b'{"a": 1}\n{"b": 2, "a": 3}\n')
+        ('a', 'b')
+    """
+    keys: dict[str, None] = {}
+    for line in start.split(b"\n")[:_FIRST_LINES]:
+        try:
+            row = json.loads(line.removeprefix(_BOM))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            keys |= dict.fromkeys(row)
+    return tuple(keys)
 
 
 def _column(values: list[Any]) -> Any:

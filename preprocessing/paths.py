@@ -96,7 +96,9 @@ class DataRoot:
         """
         found = [
             path
-            for path in sorted(glob.glob(str(self.root / pattern), recursive=True))
+            for path in sorted(
+                glob.glob(os.path.join(glob.escape(str(self.root)), pattern), recursive=True)
+            )
             if not os.path.isdir(path)
         ]
         if not found:

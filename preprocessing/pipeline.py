@@ -42,7 +42,7 @@ from preprocessing.stages import Stages
 from preprocessing.timelines import AssembleTimelines
 from tfrec import schema
 from tfrec.config import DatasetConfig, FeatureConfig
-from tfrec.errors import DescriptionError, TfrecError
+from tfrec.errors import DataError, DescriptionError, TfrecError
 from tfrec.schema import DataLayout, Manifest
 
 __all__ = ["preprocess"]
@@ -101,6 +101,14 @@ def preprocess(
             workspace.keep_refused()
             workspace.clear()
             raise
+        except OSError as error:
+            workspace.clear()
+            raise DataError(
+                str(error.filename or out),
+                "the output and what lies between must be writable, and there must be room",
+                received=error.strerror or str(error),
+                remedy="Free space or check permissions, then run again",
+            ) from error
         return manifest
 
 
@@ -208,6 +216,13 @@ class _Run:
             self._ledger.count_read(refusals.source, read)
             self._ledger.refuse(refusals)
         self._ledger.check(lambda: explain_orphans(self._layout.rejected, catalogue.ids))
+        if self._ledger.sources["interactions"].written == 0:
+            raise DataError(
+                ", ".join(self._plan.names()["interactions"]),
+                "there is at least one valid interaction",
+                received="none",
+                remedy="Look into the rejected rows, or name another file",
+            )
         outputs: tuple[list[Path], list[Path]] = ([], [])
         for task in tasks:
             outputs[isinstance(task, ReadComments)].append(task.output)
@@ -218,7 +233,6 @@ class _Run:
         if split.method != "global_time" or self._plan.cuts is not None:
             return self._plan.cuts
         times = [np.load(times_path(path), mmap_mode="r") for path in interactions]
-        require_train(sum(len(part) for part in times), split)
         return find_cuts(times, split)
 
     def _item_starts(self, items: int) -> list[int]:

@@ -107,15 +107,18 @@ def make_plan(config: DatasetConfig, data_root: Path, encode: bool) -> Plan:
         "items": columns_of(config.items.id, config.items.features),
         "interactions": interaction_columns(config.interactions, config.split),
     }
+    rows = config.interactions
+    needed = {"items": [config.items.id], "interactions": [rows.user, rows.item, rows.timestamp]}
     if config.users is not None:
         files["users"] = root.sources(config.users.path, "users.path")
         wanted["users"] = columns_of(config.users.id, config.users.features)
+        needed["users"] = [config.users.id]
     if config.comments is not None:
         files["comments"] = root.sources(config.comments.path, "comments.path")
-        wanted["comments"] = comment_columns(config.comments)
+        wanted["comments"] = needed["comments"] = comment_columns(config.comments)
     for source, columns in wanted.items():
         for file in files[source]:
-            _check_columns(source, file, columns)
+            _check_columns(source, file, columns, needed[source])
     features = dict(config.items.features)
     if config.comments is not None:
         text = FeatureConfig(
@@ -151,11 +154,10 @@ def _partitions(files: tuple[SourceFile, ...]) -> int:
     return min(_MOST_PARTITIONS, max(least, math.ceil(size / RANGE_BYTES)))
 
 
-def _check_columns(source: str, file: SourceFile, wanted: list[str]) -> None:
-    known = file_columns(file)
-    if known is None:
-        return
-    for column in wanted:
+def _check_columns(source: str, file: SourceFile, wanted: list[str], needed: list[str]) -> None:
+    """Looks for the columns; of JSON Lines, whose objects may leave keys out, for `needed`."""
+    known, declared = file_columns(file)
+    for column in wanted if declared else needed:
         if column not in known:
             raise DescriptionError(
                 f"{source}: {file.name}",

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from preprocessing.batches import RawBatch
 from preprocessing.csv_reading import parse_csv, read_header, row_end
-from preprocessing.jsonl_reading import parse_jsonl
+from preprocessing.jsonl_reading import first_keys, parse_jsonl
 from preprocessing.parquet_reading import open_parquet, read_row_group
 from preprocessing.paths import SourceFile
 from tfrec.errors import DataError
@@ -217,25 +217,30 @@ def cut_file(
     )
 
 
-def file_columns(file: SourceFile) -> tuple[str, ...] | None:
-    """The columns that a file declares; `None` for JSON Lines, which declares none.
+def file_columns(file: SourceFile) -> tuple[tuple[str, ...], bool]:
+    """The columns of a file.
+
+    Returns:
+        Their names, and whether these are all: JSON Lines declares none, so the keys of its first
+        lines stand for them.
 
     Raises:
         DataError: The file is empty or can't be read.
     """
     if file.format == "parquet":
-        return tuple(open_parquet(file.path, file.name).schema_arrow.names)
+        return tuple(open_parquet(file.path, file.name).schema_arrow.names), True
     start = _start_of(file)
     if file.format == "csv":
-        return read_header(start, file.name)[0]
-    if not start.strip():
+        return read_header(start, file.name)[0], True
+    keys = first_keys(start)
+    if not keys:
         raise DataError(
             file.name,
             "a JSON Lines file holds one object a line",
-            received="an empty file",
-            remedy="Leave the source out of the description, or fill it",
+            received="an empty file" if not start.strip() else repr(start[:40]),
+            remedy="Fill it, or leave the source out of the description",
         )
-    return None
+    return keys, False
 
 
 def _start_of(file: SourceFile) -> bytes:

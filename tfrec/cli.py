@@ -2,7 +2,8 @@
 
 Each subcommand is a module `tfrec.commands.<name>` with `SUMMARY`, `EXAMPLES`,
 `add_arguments(parser)` and `run(arguments) -> int`. It is imported only when it is called, so that
-`tfrec --help` and a client never load TensorFlow.
+`tfrec --help` and a client never load TensorFlow. One with `PASSES_ON = True` gets what follows
+`--` unread, as `arguments.passed_on`.
 """
 
 from __future__ import annotations
@@ -73,7 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    arguments = parser.parse_args(outer.rest)
+    own, passed_on = list(outer.rest), None
+    if getattr(module, "PASSES_ON", False):
+        # argparse would give an optional positional its empty match before it sees the dashes.
+        end = own.index("--") if "--" in own else len(own)
+        own, passed_on = own[:end], own[end + 1 :]
+    arguments = parser.parse_args(own)
+    arguments.passed_on = passed_on
     try:
         return int(module.run(arguments))
     except TfrecError as error:

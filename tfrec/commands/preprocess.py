@@ -12,12 +12,14 @@ from tfrec.config.presets import find_dataset_config
 from tfrec.schema import Manifest
 
 SUMMARY = "Integrate, validate, split, standardise and encode raw files into TFRecords, by Beam."
+# Options of Apache Beam follow `--`.
+PASSES_ON = True
 EXAMPLES = [
     "tfrec preprocess music/dataset.yaml data",
     "tfrec preprocess movielens-small data --data-root movielens",
     "tfrec preprocess my.yaml data --set split.test=0.2 --set interactions.path=other.csv",
     "tfrec preprocess my.yaml data --no-encode --max-rejected 0.01",
-    "tfrec preprocess my.yaml data --json -- --direct_num_workers=4",
+    "tfrec preprocess my.yaml data --json -- --direct_num_workers=4   # options of Apache Beam",
 ]
 
 
@@ -51,12 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-encode", action="store_true", help="skip the frozen encoders; train on raw media")
     add("--resume", action="store_true", help="go on with what a run that was broken off left")
     add("--json", action="store_true", help="print the manifest's counts as JSON")
-    add(
-        "beam",
-        nargs="*",
-        metavar="-- BEAM OPTIONS",
-        help="options of Apache Beam, such as --runner=FlinkRunner",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         config,
         arguments.out,
         arguments.data_root or path.parent,
-        beam_options=arguments.beam,
+        beam_options=arguments.passed_on,
         encode=not arguments.no_encode,
         max_rejected=arguments.max_rejected,
         resume=arguments.resume,
