@@ -16,7 +16,8 @@ def item_factors(timelines: Timelines, items: int, rank: int, seed: int) -> npt.
     """Truncated SVD of users × items, each positive weighted by (user's count × item's count)^-½.
 
     The weighting takes popularity out, as the normalised Laplacian does, so that near items are
-    those with the same public and not those with the same fame.
+    those with the same public and not those with the same fame. The first component, which is
+    the root of the counts and tells nothing else, is left out.
 
     Args:
         timelines: The train part.
@@ -37,12 +38,12 @@ def item_factors(timelines: Timelines, items: int, rank: int, seed: int) -> npt.
     left = 1 / np.sqrt(np.maximum(users, 1))
     right = 1 / np.sqrt(np.maximum(counts, 1))
     matrix = matrix.multiply(left[:, None]).multiply(right[None, :]).tocsr()
-    rank = min(rank, min(shape) - 1)
-    if rank < 1:
+    rank = min(rank + 1, min(shape) - 1)
+    if rank < 2:
         return np.zeros((items, 1), np.float32)
     start = np.random.default_rng(seed).standard_normal(min(shape))
     _, values, vectors = svds(matrix, k=rank, v0=start)
-    factors = (vectors.T * values)[:, ::-1]
+    factors = (vectors.T * values)[:, ::-1][:, 1:]
     # Repeated components differ by rotation only; their signs are fixed all the same.
     factors *= np.sign(factors[np.abs(factors).argmax(0), np.arange(factors.shape[1])] + 1e-300)
     length = np.linalg.norm(factors, axis=1, keepdims=True)
