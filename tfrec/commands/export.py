@@ -1,0 +1,59 @@
+"""`tfrec export`: publishes a run as a version that TensorFlow Serving loads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+SUMMARY = "Build the served graph of a run, prove it, and publish it as the next version."
+EXAMPLES = [
+    "tfrec export run models/music",
+    "tfrec export run models/music --version 7 --json",
+    "tfrec export run models/trial --force",
+]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options."""
+    add = parser.add_argument
+    add("run", metavar="RUN", type=Path, help="what `tfrec train` wrote")
+    add("model", metavar="MODELS/NAME", type=Path, help="folder of the model's versions")
+    add("--version", type=int, help="the version's number (the next one)")
+    add("--data", type=Path, help="the prepared data, if it was moved since training")
+    add("--force", action="store_true", help="publish also a run that was not blessed")
+    add("--json", action="store_true", help="print one JSON object instead of lines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exports; on any fault what was published before stays as it is."""
+    from tfrec.export.exporting import export_run
+
+    out = sys.stderr if arguments.json else sys.stdout
+    done = export_run(
+        arguments.run,
+        arguments.model,
+        version=arguments.version,
+        data=arguments.data,
+        force=arguments.force,
+        say=lambda line: print(line, file=out, flush=True),
+    )
+    found = done.verification
+    if arguments.json:
+        content = {
+            "path": str(done.path),
+            "version": done.version,
+            "signatures": done.signatures,
+            "requests_proved": found.requests,
+            "largest_difference": found.largest_difference,
+            "milliseconds": found.milliseconds,
+        }
+        print(json.dumps(content))
+        return 0
+    print(
+        f"{done.path}: {len(done.signatures)} signatures; {found.requests} requests answered as"
+        f" Keras does (largest difference {found.largest_difference:.1e}); one recommend takes"
+        f" {found.milliseconds:.2f} ms. Next: tfrec serve {arguments.model}"
+    )
+    return 0

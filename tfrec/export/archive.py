@@ -1,0 +1,49 @@
+"""From a serving graph to a SavedModel's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfrec.export.serving_graph import Endpoint, ServingGraph
+
+__all__ = ["write_saved_model"]
+
+# The catalogue's variables in the checkpoint are called CATALOGUE/i.
+CATALOGUE = "catalogue"
+
+
+def write_saved_model(
+    graph: ServingGraph, path: Path, layers: Sequence[keras.layers.Layer] = ()
+) -> None:
+    """Writes every signature by `keras.export.ExportArchive`.
+
+    `recommend` is also `serving_default`.
+
+    Args:
+        graph: The signatures.
+        path: A folder, made here.
+        layers: Keras layers that the graph calls; their lookup tables are written with it.
+    """
+    archive = keras.export.ExportArchive()
+    for layer in layers:
+        archive.track(layer)
+    archive.add_variable_collection(CATALOGUE, list(graph.variables))
+    for name, endpoint in graph.endpoints.items():
+        specs = [
+            tf.TensorSpec(spec.shape, spec.dtype, input_name)
+            for input_name, spec in endpoint.inputs.items()
+        ]
+        archive.add_endpoint(name, _by_position(endpoint), specs)
+    archive.write_out(str(path), verbose=False)
+
+
+def _by_position(endpoint: Endpoint) -> Callable[..., dict[str, tf.Tensor]]:
+    # The names of a signature's inputs come from its specs, so the function takes them in order.
+    def answer(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        return endpoint(**dict(zip(endpoint.inputs, tensors, strict=True)))
+
+    return answer

@@ -1,0 +1,96 @@
+"""From a run directory to a published version: build, prove, write the card, put in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfrec.errors import ExportError
+from tfrec.export.archive import write_saved_model
+from tfrec.export.from_run import serving_source
+from tfrec.export.model_card import model_card
+from tfrec.export.publish import publishing
+from tfrec.export.serving_graph import ServingGraph
+from tfrec.export.verify import Verification, verify_saved_model
+from tfrec.export.warmup import sample_requests, write_warmup
+from tfrec.index import ExactIndex
+from tfrec.training import load_run
+
+__all__ = ["Export", "export_run"]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A published version.
+
+    Attributes:
+        path: `MODELS/NAME/VERSION`.
+        version: Its number.
+        verification: What was proved before it was published.
+        signatures: Names, `recommend` first.
+    """
+
+    path: Path
+    version: int
+    verification: Verification
+    signatures: tuple[str, ...]
+
+
+def export_run(
+    run: str | Path,
+    model: str | Path,
+    *,
+    version: int | None = None,
+    data: str | Path | None = None,
+    force: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Export:
+    """Publishes a run.
+
+    Args:
+        run: The run directory.
+        model: `MODELS/NAME`.
+        version: The version's number; the next one unless given.
+        data: The prepared data, when it isn't where it was at training.
+        force: Publishes also a run that was not blessed.
+        say: Takes a line on each step.
+
+    Raises:
+        ExportError: The run isn't blessed, or the export fails a proof; nothing was published.
+        RunError: The run is missing or unfinished.
+    """
+    model = Path(model)
+    verdict = _verdict(Path(run), force)
+    trained = load_run(run, data=data)
+    source = serving_source(trained, model.name)
+    index = ExactIndex(source.item_vectors)
+    graph = ServingGraph(source, index)
+    requests = sample_requests(source)
+    with publishing(model, version) as (number, folder):
+        layers = [trained.model, *source.encoders.values()]
+        write_saved_model(graph, folder, layers)
+        say("graph written; proving it in a TF1-style session")
+        verification = verify_saved_model(folder, source, requests, exact=True)
+        write_warmup(folder, model.name, requests)
+        signatures = list(graph.endpoints)
+        card = model_card(trained, source, index.kind, verification, verdict, signatures)
+        (folder / "model_card.md").write_text(card, encoding="utf-8")
+    return Export(model / str(number), number, verification, tuple(signatures))
+
+
+def _verdict(run: Path, force: bool) -> str:
+    blessed, refused = run / "BLESSED", run / "NOT_BLESSED"
+    if blessed.is_file():
+        return f"blessed: {blessed.read_text(encoding='utf-8').strip()}"
+    reason = "it was not evaluated"
+    if refused.is_file():
+        reason = refused.read_text(encoding="utf-8").strip() or "no reason given"
+    if not force:
+        raise ExportError(
+            str(run),
+            "only a blessed run is exported",
+            received=f"not blessed: {reason}",
+            remedy="Run `tfrec evaluate` on it first, improve it, or insist by --force",
+        )
+    return f"not blessed ({reason}); exported by --force"

@@ -1,0 +1,83 @@
+"""`model_card.md`: what a version is, what it was trained on, how good it was found to be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tfrec import __version__
+from tfrec.export.source import ServingSource
+from tfrec.export.verify import Verification
+from tfrec.training import Run
+
+__all__ = ["model_card"]
+
+
+def model_card(
+    run: Run,
+    source: ServingSource,
+    index: str,
+    verification: Verification,
+    verdict: str,
+    signatures: list[str],
+) -> str:
+    """The card's text, in Markdown.
+
+    Args:
+        run: The trained run.
+        source: What the graph was built from.
+        index: Kind of the index.
+        verification: What was proved about the version.
+        verdict: Of the evaluation, one line.
+        signatures: Their names.
+    """
+    manifest = run.manifest
+    features = ", ".join(f"{s.name} ({s.modality})" for s in source.item_features) or "ids alone"
+    rows = [
+        ("data", f"{manifest.dataset.name}, fingerprint `{manifest.fingerprint}`"),
+        ("catalogue", f"{manifest.items:,} items, {manifest.warm_items:,} with behaviour"),
+        ("users", f"{manifest.users:,}"),
+        ("events", ", ".join(f"{k} {v:,}" for k, v in manifest.events.items())),
+        ("configuration", f"`{run.config.name}`, seed {run.config.training.seed}"),
+        ("item features", features),
+        ("vector width", str(run.model.dimension)),
+        ("index", index),
+        ("evaluation", verdict),
+        ("largest difference from Keras", f"{verification.largest_difference:.1e}"),
+        ("requests proved", f"{verification.requests} over {len(signatures)} signatures"),
+        ("time of one `recommend`", f"{verification.milliseconds:.2f} ms where it was exported"),
+        ("tfrec", __version__),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return f"""# {source.name}
+
+Recommends items to users by a query tower and an item tower; the score is their inner product.
+
+| | |
+|---|---|
+{table}
+
+## Metrics
+
+{_metrics(run.layout.root / "metrics.json")}
+
+## Signatures
+
+{", ".join(f"`{name}`" for name in signatures)}; `serving_default` is `recommend`.
+
+## Limits
+
+- Histories of known users are those of the data; send `history` for what happened since.
+- Items that the data doesn't hold can be embedded by `embed_item`, and not recommended until they
+  are indexed.
+- The metrics are of held-out behaviour in the data, not of an experiment with people.
+"""
+
+
+def _metrics(path: Path) -> str:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "The run was not evaluated."
+    return f"```json\n{json.dumps(content.get('model', content), indent=1)[:4000]}\n```"

@@ -1,0 +1,97 @@
+"""Prepared features turned back into the raw ones that a client sends.
+
+Pictures become PNG files and sounds WAV files, which come through without loss, so that a served
+`embed_item` can be compared with the item tower on the very same items. A value that was missing
+becomes "" or NaN, and one that was out of vocabulary a string that no vocabulary holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec import schema
+from tfrec.schema import FeatureSpec
+
+__all__ = ["raw_features"]
+
+# From the private use area: hardly a value of any vocabulary, and then only of a sample.
+_UNKNOWN = "\ue000unknown"
+
+
+def raw_features(
+    specs: Sequence[FeatureSpec],
+    prepared: Mapping[str, np.ndarray],
+    vocabularies: Mapping[str, Sequence[str]],
+) -> dict[str, np.ndarray]:
+    """The raw form of prepared features.
+
+    Args:
+        specs: The features.
+        prepared: NAME, before any encoder, and NAME/present, by name; n rows each.
+        vocabularies: Values of each categorical and tags feature, index 2 first.
+
+    Returns:
+        By name, what `embed_item` takes: n rows each.
+    """
+    return {
+        spec.name: _raw(
+            spec,
+            prepared[spec.name],
+            prepared[schema.present(spec.name)],
+            vocabularies.get(spec.name, ()),
+        )
+        for spec in specs
+    }
+
+
+def _raw(
+    spec: FeatureSpec, values: np.ndarray, present: np.ndarray, vocabulary: Sequence[str]
+) -> np.ndarray:
+    if spec.modality == "numeric":
+        return np.where(present, _unscaled(spec, values), np.nan).astype(np.float32)
+    if spec.modality == "embedding":
+        return np.where(present[:, None], values, np.nan).astype(np.float32)
+    if spec.modality == "video":
+        frames = [_png(frame) for row in values for frame in row]
+        raw = np.array(frames, object).reshape(len(values), -1)
+        return np.where(present[:, None], raw, b"")
+    if spec.modality == "tags":
+        words = [[_word(index, vocabulary) for index in row] for row in values]
+        return np.array(words, object).reshape(values.shape)
+    rows = np.empty(len(values), np.object_)
+    for row, value in enumerate(values):
+        if not present[row]:
+            rows[row] = b""
+        elif spec.modality == "text":
+            rows[row] = value.encode() if isinstance(value, str) else bytes(value)
+        elif spec.modality == "image":
+            rows[row] = _png(value)
+        elif spec.modality == "audio":
+            wave = tf.cast(value, tf.float32)[:, None] / 32768.0
+            rows[row] = tf.audio.encode_wav(wave, spec.config.sample_rate).numpy()
+        else:
+            rows[row] = _word(int(value), vocabulary)
+    return rows
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    return tf.io.encode_png(pixels).numpy()
+
+
+def _word(index: int, vocabulary: Sequence[str]) -> bytes:
+    if index == schema.MISSING_INDEX:
+        return b""
+    if index == schema.OOV_INDEX:
+        return _UNKNOWN.encode()
+    return vocabulary[index - schema.FIRST_VALUE_INDEX].encode()
+
+
+def _unscaled(spec: FeatureSpec, values: np.ndarray) -> np.ndarray:
+    numbers = values.astype(np.float64) * (spec.deviation or 1.0) + (spec.mean or 0.0)
+    if spec.config.transform == "log1p":
+        numbers = np.array([math.expm1(min(number, 80.0)) for number in numbers])
+    return numbers

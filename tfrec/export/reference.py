@@ -1,0 +1,109 @@
+"""The model's own answers, worked out from Keras and NumPy without the served graph.
+
+Histories are cut, vectors multiplied and seen items dropped here a second time, in plain NumPy, so
+that a fault of the served graph shows as a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec import schema
+from tfrec.export.source import ServingSource
+
+__all__ = ["Reference"]
+
+
+class Reference:
+    """Answers for known users and catalogue items.
+
+    Args:
+        source: The model.
+    """
+
+    def __init__(self, source: ServingSource) -> None:
+        self._source = source
+        self._user_of = {user: row for row, user in enumerate(source.users.ids)}
+        self._item_of = {item: row for row, item in enumerate(source.item_ids)}
+
+    def user_vectors(
+        self, user_ids: Sequence[str], histories: Sequence[Sequence[str]]
+    ) -> np.ndarray:
+        """Query vectors: of the stored history where the one given is empty.
+
+        Returns:
+            float32 [b, D].
+        """
+        source, records = self._source, self._source.users
+        rows, length = len(user_ids), source.history_length
+        index = np.array([self._user_of.get(user, -1) for user in user_ids], np.int32)
+        items = np.full((rows, length), -1, np.int32)
+        age = np.zeros((rows, length), np.float32)
+        event = np.zeros((rows, length), np.int32)
+        for row, (user, history) in enumerate(zip(index, histories, strict=True)):
+            if len(history):
+                found = [self._item_of[item] for item in history if item in self._item_of]
+                events = [(item, 0.0, source.default_event) for item in found]
+            elif user >= 0:
+                part = slice(records.offsets[user], records.offsets[user + 1])
+                columns = records.item_index[part], records.age[part], records.event[part]
+                events = list(zip(*columns, strict=True))
+            else:
+                events = []
+            for place, one in enumerate(reversed(events[-length:]), start=1):
+                items[row, -place], age[row, -place], event[row, -place] = one
+        inputs: dict[str, Any] = {
+            schema.USER_INDEX: tf.constant(index),
+            "history": tf.constant(items),
+            "history_age": tf.constant(age),
+            "history_event": tf.constant(event),
+            **self._profile(index),
+            **self._no_context(rows),
+        }
+        return np.asarray(source.query_tower(inputs, training=False))
+
+    def item_vectors(self, prepared: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Vectors of items by content alone, from prepared features; float32 [n, D]."""
+        inputs: dict[str, tf.Tensor] = {}
+        for spec in self._source.item_features:
+            value = _tensor(prepared[spec.name])
+            present = tf.constant(prepared[schema.present(spec.name)])
+            if spec.encoded_dim is not None:
+                value = tf.where(present[:, None], self._source.encoders[spec.name](value), 0.0)
+            inputs |= {spec.name: value, schema.present(spec.name): present}
+        rows = len(next(iter(prepared.values())))
+        inputs[schema.ITEM_INDEX] = tf.fill([rows], -1)
+        return np.asarray(self._source.item_tower(inputs, training=False))
+
+    def unwanted(self, user_id: str, history: Sequence[str], exclude: Sequence[str]) -> set[str]:
+        """Items that may not be recommended to a user."""
+        records, row = self._source.users, self._user_of.get(user_id, -1)
+        seen = np.zeros(0, np.int32)
+        if row >= 0:
+            seen = records.seen[records.seen_offsets[row] : records.seen_offsets[row + 1]]
+        return {self._source.item_ids[item] for item in seen} | {*history, *exclude}
+
+    def _profile(self, index: np.ndarray) -> dict[str, tf.Tensor]:
+        features = {}
+        for name, values in self._source.users.profile.items():
+            rows = values[np.maximum(index, 0)].copy()
+            rows[index < 0] = "" if values.dtype == object else 0
+            features[name] = _tensor(rows)
+        return features
+
+    def _no_context(self, rows: int) -> dict[str, tf.Tensor]:
+        features: dict[str, tf.Tensor] = {}
+        for spec in self._source.context_features:
+            name = schema.context(spec.name)
+            dtype = tf.float32 if spec.modality == "numeric" else tf.int32
+            features[name] = tf.zeros([rows], dtype)
+            features[schema.present(name)] = tf.zeros([rows], tf.bool)
+        return features
+
+
+def _tensor(values: np.ndarray) -> tf.Tensor:
+    return tf.constant(values, tf.string) if values.dtype == object else tf.constant(values)

@@ -1,0 +1,94 @@
+"""What an export is built from, apart from where it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.errors import ExportError
+from tfrec.schema import FeatureSpec
+
+__all__ = ["ServingSource", "UserRecords"]
+
+Tower = Callable[..., tf.Tensor]
+
+
+@dataclass(frozen=True)
+class UserRecords:
+    """What is known of each user.
+
+    Attributes:
+        ids: object [U] of str.
+        offsets: int64 [U + 1]: the events of user u are those from `offsets[u]` on.
+        item_index: int32 [E], by user, then in time order.
+        age: float32 [E], days before the query that the stored history answers.
+        event: int32 [E].
+        seen_offsets: int64 [U + 1]; seen: int32 [S]: items never to be recommended again.
+        profile: Prepared form of each profile feature, [U, …], and NAME/present, bool [U].
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    item_index: np.ndarray
+    age: np.ndarray
+    event: np.ndarray
+    seen_offsets: np.ndarray
+    seen: np.ndarray
+    profile: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServingSource:
+    """A trained model with everything that its served graph needs.
+
+    Attributes:
+        name: Name of the model, for the card.
+        query_tower, item_tower: As docs/design.md describes them; Keras layers.
+        item_ids: object [N] of str.
+        item_vectors: float32 [N, D], `item_tower` of the whole catalogue.
+        users: Known users.
+        item_features, profile_features, context_features: What the towers read.
+        vocabularies: Lines of each vocabulary, by feature name; context features by
+            `context/NAME`.
+        encoders: Frozen encoders, by the names of features that have `encoded_dim`.
+        history_length: Most recent events that the query tower reads.
+        default_event: Event type that a request's history is taken to hold.
+        item_samples: Prepared form (before any encoder) of some items' features, and NAME/present:
+            what warm-up requests for `embed_item` are made from.
+    """
+
+    name: str
+    query_tower: Tower
+    item_tower: Tower
+    item_ids: np.ndarray
+    item_vectors: np.ndarray
+    users: UserRecords
+    item_features: tuple[FeatureSpec, ...] = ()
+    profile_features: tuple[FeatureSpec, ...] = ()
+    context_features: tuple[FeatureSpec, ...] = ()
+    vocabularies: Mapping[str, Any] = field(default_factory=dict)
+    encoders: Mapping[str, Any] = field(default_factory=dict)
+    history_length: int = 50
+    default_event: int = 0
+    item_samples: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.item_ids) != len(self.item_vectors) or not len(self.item_ids):
+            raise ExportError(
+                self.name,
+                "a catalogue has at least one item, and a vector for each",
+                received=f"{len(self.item_ids)} ids, {len(self.item_vectors)} vectors",
+                remedy="Train again",
+            )
+        broken = np.flatnonzero(~np.isfinite(self.item_vectors).all(1))
+        if len(broken):
+            raise ExportError(
+                self.name,
+                "an item's vector holds finite numbers only",
+                received=f"{len(broken)} items with NaN or infinity, as {self.item_ids[broken[0]]}",
+                remedy="Lower the learning rate or set `optimizer.clip_norm`, and train again",
+            )

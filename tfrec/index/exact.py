@@ -1,0 +1,121 @@
+"""The exact index: every item is scored. TFRS calls it BruteForce, and gives equal answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.index.index import (
+    Index,
+    Neighbours,
+    checked_vectors,
+    inverse_lengths,
+    kept_variable,
+    ranked,
+)
+
+__all__ = ["ExactIndex"]
+
+# Items scored in one step: a batch of 64 then needs 64 MB for scores, however large the catalogue.
+_BLOCK = 2**18
+
+
+class ExactIndex(Index):
+    """Scores all items by one matrix product for each block, and keeps the best.
+
+    Ties are won by the item that comes first, as `tf.math.top_k` has it.
+
+    Args:
+        vectors: float32 [N, D].
+        block: Items scored in one step.
+
+    Raises:
+        ExportError: The vectors are empty or not finite.
+
+    Example:
+        >>> index = ExactIndex(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
+        >>> found = index.search(tf.constant([[2.0, 1.0]]), tf.constant(2))
+        >>> found.items.numpy().tolist(), found.scores.numpy().tolist()
+        ([[2, 0]], [[3.0, 2.0]])
+    """
+
+    kind = "exact"
+
+    def __init__(self, vectors: np.ndarray, block: int = _BLOCK) -> None:
+        super().__init__(name="exact_index")
+        vectors = checked_vectors(vectors)
+        self.size, self.dimension = vectors.shape
+        self._block = block
+        self.vectors = kept_variable(vectors, "index/vectors")
+        self.inverse_lengths = kept_variable(inverse_lengths(vectors), "index/inverse_lengths")
+
+    def search(
+        self,
+        queries: tf.Tensor,
+        k: tf.Tensor,
+        excluded: tf.Tensor | None = None,
+        allowed: tf.Tensor | None = None,
+        *,
+        cosine: bool = False,
+    ) -> Neighbours:
+        """Finds the best items of each query; see `Index.search`."""
+        vectors = self.vectors.value()
+        size = tf.shape(vectors)[0]
+
+        def best_of(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            scores = tf.matmul(queries, vectors[start:end], transpose_b=True)
+            if cosine:
+                scores *= self.inverse_lengths[start:end]
+            if allowed is not None:
+                scores = tf.where(allowed[..., start:end], scores, tf.float32.min)
+            if excluded is not None:
+                scores = _without(scores, excluded - start)
+            best, places = tf.math.top_k(scores, tf.minimum(k, end - start))
+            return best, places + start
+
+        # Most catalogues are one block, and a loop of one step costs more than its body.
+        return ranked(
+            *tf.cond(
+                size <= self._block,
+                lambda: best_of(tf.constant(0), size),
+                lambda: self._in_blocks(best_of, queries, k, size),
+            )
+        )
+
+    def _in_blocks(
+        self, best_of: object, queries: tf.Tensor, k: tf.Tensor, size: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        rows = tf.shape(queries)[0]
+
+        def step(
+            start: tf.Tensor, scores: tf.Tensor, items: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            end = tf.minimum(start + self._block, size)
+            more, found = best_of(start, end)  # type: ignore[operator]
+            # Earlier items stand first, so that they keep winning ties.
+            scores, places = tf.math.top_k(tf.concat([scores, more], 1), k)
+            return end, scores, tf.gather(tf.concat([items, found], 1), places, batch_dims=1)
+
+        nothing = tf.fill([rows, k], tf.float32.min), tf.fill([rows, k], -1)
+        unknown = tf.TensorShape([None, None])
+        _, scores, items = tf.while_loop(
+            lambda start, *_: start < size,
+            step,
+            (tf.constant(0), *nothing),
+            shape_invariants=(tf.TensorShape([]), unknown, unknown),
+        )
+        return scores, items
+
+    def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
+        """Vectors of items; see `Index.vectors_of`."""
+        found = tf.gather(self.vectors, tf.maximum(items, 0))
+        return tf.where((items >= 0)[..., None], found, 0.0)
+
+
+def _without(scores: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Scores [b, n] with the lowest float at places [b, e]; those outside of 0 … n-1 are none."""
+    inside = tf.where((places >= 0) & (places < tf.shape(scores)[1]))
+    columns = tf.gather_nd(places, inside)
+    cells = tf.stack([inside[:, 0], tf.cast(columns, tf.int64)], 1)
+    lowest = tf.fill([tf.shape(cells)[0]], tf.float32.min)
+    return tf.tensor_scatter_nd_update(scores, cells, lowest)

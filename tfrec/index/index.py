@@ -1,0 +1,116 @@
+"""What every index of item vectors can do inside a served graph."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.errors import ExportError
+
+__all__ = ["Index", "Neighbours"]
+
+
+class Neighbours(NamedTuple):
+    """The best items of each query, best first.
+
+    Attributes:
+        scores: float32 [b, k]; the lowest float where items ran out.
+        items: int32 [b, k]; -1 there.
+    """
+
+    scores: tf.Tensor
+    items: tf.Tensor
+
+
+class Index(tf.Module):
+    """Finds the items with the greatest inner product, in core TensorFlow ops.
+
+    Attributes:
+        kind: `exact` or `ivf`.
+        size: How many items it holds.
+        dimension: Width of their vectors.
+    """
+
+    kind: str
+    size: int
+    dimension: int
+
+    def search(
+        self,
+        queries: tf.Tensor,
+        k: tf.Tensor,
+        excluded: tf.Tensor | None = None,
+        allowed: tf.Tensor | None = None,
+        *,
+        cosine: bool = False,
+    ) -> Neighbours:
+        """Finds the best items of each query.
+
+        Args:
+            queries: float32 [b, D].
+            k: int32 scalar, from 1 to `size`.
+            excluded: int32 [b, e], items that may not be returned; -1 is padding.
+            allowed: bool [size], or [b, size]; items that may be returned; all unless given.
+            cosine: Whether to divide by the lengths of the items' vectors.
+
+        Returns:
+            `k` items a query, or -1 where fewer qualify.
+        """
+        raise NotImplementedError
+
+    def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
+        """Vectors of items by position; zeros for -1.
+
+        Args:
+            items: int32, any shape.
+
+        Returns:
+            float32 [*shape, D].
+        """
+        raise NotImplementedError
+
+
+def checked_vectors(vectors: np.ndarray) -> np.ndarray:
+    """The vectors in float32, refused when they can't be compared.
+
+    Raises:
+        ExportError: They are not a matrix with a row, or a number isn't finite.
+    """
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if vectors.ndim != 2 or not vectors.size:
+        raise ExportError(
+            "index",
+            "item vectors are a matrix [items, dimension]",
+            received=f"shape {list(vectors.shape)}",
+            remedy="Give at least one item",
+        )
+    # One sum finds any NaN or infinity without a copy of the matrix; only then are rows sought.
+    if not np.isfinite(vectors.sum(dtype=np.float64)):
+        rows = np.flatnonzero(~np.isfinite(vectors).all(1))
+        if len(rows):
+            raise ExportError(
+                "index",
+                "item vectors hold finite numbers only",
+                received=f"{len(rows)} items with NaN or infinity, the first at {rows[0]}",
+                remedy="Train again with a lower learning rate or `optimizer.clip_norm`",
+            )
+    return vectors
+
+
+def kept_variable(value: np.ndarray, name: str) -> tf.Variable:
+    """A variable whose first dimension is left open, so that an export's catalogue can grow."""
+    shape = tf.TensorShape([None, *value.shape[1:]])
+    return tf.Variable(value, trainable=False, shape=shape, name=name)
+
+
+def inverse_lengths(vectors: np.ndarray) -> np.ndarray:
+    """1 / length of each row, 0 for a row of zeros; float32 [n]."""
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+    return np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+
+
+def ranked(scores: tf.Tensor, items: tf.Tensor) -> Neighbours:
+    """Neighbours whose places of the lowest float are named -1."""
+    return Neighbours(scores, tf.where(scores > tf.float32.min, items, -1))
