@@ -210,16 +210,18 @@ def _decode_video(data: bytes, config: FeatureConfig, size: tuple[int, int]) -> 
         with av.open(io.BytesIO(data)) as container:
             if not container.streams.video:
                 return None
+            latest: Any = None
             for frame in container.decode(video=0):
+                latest = frame
                 if frame.width * frame.height > MAX_PIXELS:
                     return None
                 if frame.time is None or frame.time + 1e-6 >= moments[len(pictures)]:
                     pictures.append(_resize(frame.to_ndarray(format="rgb24"), size))
                 if len(pictures) == config.frames:
                     break
+            if latest is not None and len(pictures) < config.frames:
+                last = _resize(latest.to_ndarray(format="rgb24"), size)
+                pictures += [last] * (config.frames - len(pictures))
     except (av.FFmpegError, ValueError, OSError, OverflowError):
         return None
-    if not pictures:
-        return None
-    pictures += [pictures[-1]] * (config.frames - len(pictures))
-    return np.stack(pictures)
+    return np.stack(pictures) if pictures else None

@@ -84,7 +84,7 @@ def _everything_at_once(service: Service) -> None:
         (_cuts_exchanged, DescriptionError, "`validation_from` comes before `test_from`"),
         (_no_items, DataError, "items.csv: the catalogue holds at least one valid item"),
         (_no_interactions, DataError, "interactions.csv: there is at least one valid interaction"),
-        (_everything_at_once, DataError, "the train part of `global_time` holds at least one event"),
+        (_everything_at_once, DataError, "train part of `global_time` holds at least one event"),
     ],
 )  # fmt: skip
 def test_a_wrong_service_is_told_in_one_line(

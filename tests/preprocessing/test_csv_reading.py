@@ -86,7 +86,7 @@ def test_the_header_may_have_a_byte_order_mark_and_quotes() -> None:
     ],
 )
 def test_a_file_without_a_readable_header_is_refused(data: bytes, received: str) -> None:
-    with pytest.raises(DataError, match="x.csv") as caught:
+    with pytest.raises(DataError, match="x\\.csv") as caught:
         read_header(data, "x.csv")
     assert received in str(caught.value)
 
