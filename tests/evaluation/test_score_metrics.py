@@ -24,7 +24,7 @@ def test_grouped_auc_weights_groups_by_their_events():
     """Group 12 has one kind only and is left out."""
     group = np.append(GROUP, [12, 12])
     labels, scores = np.append(LABELS, [1, 1]), np.append(SCORES, [0.1, 0.2])
-    rows = [np.flatnonzero(GROUP == g) for g in range(12)]
+    rows = [np.flatnonzero(g == GROUP) for g in range(12)]
     values = [metrics.roc_auc_score(LABELS[row], SCORES[row]) for row in rows]
     expected = np.average(values, weights=np.bincount(GROUP))
     assert sm.grouped_auc(scores, labels, group, 13) == pytest.approx(expected)

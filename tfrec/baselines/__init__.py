@@ -7,15 +7,20 @@ from tfrec.baselines.ease import EASE
 from tfrec.baselines.ials import IALS
 from tfrec.baselines.item_knn import ItemKNN
 from tfrec.baselines.popularity import Popularity, RecentPopularity, SegmentPopularity
+from tfrec.baselines.random_order import RandomOrder
+from tfrec.baselines.suite import ALL, STANDARD
 
 __all__ = [
+    "ALL",
     "EASE",
     "IALS",
+    "STANDARD",
     "Baseline",
     "ContentKNN",
     "ContentRidge",
     "ItemKNN",
     "Popularity",
+    "RandomOrder",
     "RecentPopularity",
     "SegmentPopularity",
     "content_matrix",

@@ -24,10 +24,12 @@ class Baseline(ABC):
     Attributes:
         name: As it stands in tables and in `metrics.json`.
         grid: Options worth trying on validation: keyword arguments of the class.
+        reaches_cold: Whether it tells items apart that have no behaviour.
     """
 
     name: ClassVar[str]
     grid: ClassVar[tuple[dict[str, Any], ...]] = ({},)
+    reaches_cold: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, train: Timelines, items: ItemTable) -> None:

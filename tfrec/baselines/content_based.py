@@ -17,6 +17,7 @@ class ContentKNN(Baseline):
     """Cosine of an item's content and the mean content of the user's history."""
 
     name = "content-kNN"
+    reaches_cold = True
 
     @classmethod
     def applies(cls, train: Timelines, items: ItemTable) -> bool:
@@ -48,11 +49,7 @@ class ContentRidge(Baseline):
     """
 
     name = "content ridge"
-    grid = tuple(
-        {"ridge": ridge, "als_ridge": als_ridge}
-        for ridge in (1.0, 10.0, 100.0)
-        for als_ridge in (5.0, 20.0)
-    )
+    reaches_cold = True
 
     def __init__(
         self,

@@ -37,15 +37,15 @@ class EASE(Baseline):
         self._warm = np.flatnonzero(np.diff(matrix.tocsc().indptr))
         self._items = len(items)
         matrix = matrix[:, self._warm]
-        gram = np.asfortranarray((matrix.T @ matrix).toarray(), np.float64)
+        gram = np.asfortranarray((matrix.T @ matrix).toarray(), np.float32)
         gram[np.diag_indices(len(gram))] += self.ridge
         # X'X + ridge I is positive definite for any data as long as the ridge is positive.
-        factor, _ = lapack.dpotrf(gram, lower=1, overwrite_a=1)
-        inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+        factor, _ = lapack.spotrf(gram, lower=1, overwrite_a=1)
+        inverse, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
         weights = inverse / -np.diag(inverse)
         np.fill_diagonal(weights, 0)
-        self._weights = weights.astype(np.float32)
+        self._weights = np.asarray(weights, np.float32)
 
     def score(self, histories: Timelines) -> Scores:
         """History times weights, [users, items]; items without behaviour score 0."""

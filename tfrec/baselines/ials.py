@@ -34,8 +34,8 @@ class IALS(Baseline):
     grid = tuple(
         {"factors": factors, "ridge": ridge, "confidence": confidence}
         for factors in (32, 64)
-        for ridge in (5.0, 20.0)
-        for confidence in (5.0, 20.0)
+        for ridge in (2.0, 5.0)
+        for confidence in (5.0,)
     )
 
     def __init__(

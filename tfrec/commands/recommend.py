@@ -10,61 +10,153 @@ from typing import Any
 
 from tfrec.errors import DataError, DescriptionError
 
-SUMMARY = "Rank items for every user of a split, each from the events before the split."
+SUMMARY = "Write ranked items for the users of a split to a Parquet file."
 EXAMPLES = [
     "tfrec recommend run --split test --k 100 --exclude-seen --output lists.parquet",
-    "tfrec recommend run --split test --k 20 --candidates new.txt --output new.parquet",
+    "tfrec recommend run --output new.parquet --candidates new_items.txt --k 20",
+    "tfrec recommend run --output lists.parquet --json",
 ]
+# Users whose lists are held at once.
+_USERS = 4096
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add = parser.add_argument
     add("run", metavar="RUN", type=Path, help="what `tfrec train` wrote")
-    add("--split", choices=("validation", "test"), default="test", help="whose users (%(default)s)")
-    add("--k", type=int, default=100, help="items a user (%(default)s)")
-    add("--output", required=True, type=Path, metavar="FILE.parquet", help="where to write")
-    add("--candidates", type=Path, metavar="FILE", help="the only items to rank, an id a line")
-    add("--exclude-seen", action="store_true", help="leave out what a user did anything with")
-    add("--data", type=Path, help="the prepared data, if it was moved since training")
+    add(
+        "--split",
+        choices=("train", "validation", "test"),
+        default="test",
+        help="whose users; their past is every part before it, or the train part itself for"
+        " `train` (%(default)s)",
+    )
+    add("--k", type=int, default=100, help="items for each user (%(default)s)")
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="Parquet: user_id, rank (1 is best), item_id, score",
+    )
+    add(
+        "--candidates",
+        type=Path,
+        metavar="FILE",
+        help="text file, an item id a line: only these are recommended",
+    )
+    add("--exclude-seen", action="store_true", help="leave out what is in the user's past")
+    add("--data", type=Path, metavar="DIR", help="the prepared data, if it was moved")
     add("--json", action="store_true", help="print one JSON object instead of a line")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ranks and writes the file whole, or not at all."""
+    """Ranks and writes."""
     if arguments.k < 1:
         raise DescriptionError("--k", "a list has at least one item", received=arguments.k)
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from tfrec.evaluation.held_out import histories_before, seen_items
-    from tfrec.evaluation.top_k import top_k_blocks
+    if not arguments.output.parent.is_dir():
+        raise DescriptionError(
+            f"--output {arguments.output}",
+            "its folder must exist",
+            received=str(arguments.output.parent),
+            remedy="Make it, or name another",
+        )
+    wanted = None if arguments.candidates is None else _read_ids(arguments.candidates)
+    from tfrec.evaluation import histories_before, seen_items, top_k
     from tfrec.input import Timelines
     from tfrec.training import load_run
 
     trained = load_run(arguments.run, data=arguments.data)
+    ids = trained.items.ids
+    candidates = None if wanted is None else _indices(wanted, ids, arguments.candidates)
     targets = Timelines.load(trained.data, arguments.split)
-    history = trained.train
+    history = Timelines.load(trained.data, "train")
     if arguments.split == "test":
         history = Timelines.concatenate(history, Timelines.load(trained.data, "validation"))
-    past = histories_before(history, targets)
-    if not len(past):
-        raise DataError(
-            str(trained.data),
-            f"the {arguments.split} part must have users",
-            received="none",
-            remedy="Check `split` in the dataset description",
+    at = None
+    if arguments.split != "train":
+        at = targets.timestamp[targets.offsets[:-1]]
+    vectors = trained.item_vectors()
+
+    import numpy as np
+
+    def blocks() -> Any:
+        for start in range(0, len(targets), _USERS):
+            some = targets.select(targets.user_index[start : start + _USERS])
+            past = histories_before(history, some)
+            asked = None if at is None else at[start : start + _USERS]
+            found = top_k(
+                trained.query_vectors(some, past, at=asked),
+                vectors,
+                min(arguments.k, len(ids)),
+                seen=seen_items(past) if arguments.exclude_seen else None,
+                candidates=candidates,
+            )
+            row, place = np.nonzero(found.items >= 0)
+            yield {
+                "user_id": some.user_ids[row],
+                "rank": (place + 1).astype(np.int32),
+                "item_id": ids[found.items[row, place]],
+                "score": found.scores[row, place],
+            }
+
+    rows = _write(arguments.output, blocks())
+    report = {
+        "output": str(arguments.output),
+        "split": arguments.split,
+        "users": len(targets),
+        "rows": rows,
+        "candidates": len(ids) if candidates is None else len(candidates),
+    }
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        print(
+            f"{arguments.output}: {rows:,} rows for {len(targets):,} users of the {arguments.split}"
+            f" part, from {report['candidates']:,} candidates"
         )
-    ids = trained.items.ids
-    queries = trained.query_vectors(past, at=targets.timestamp[targets.offsets[:-1]])
-    blocks = top_k_blocks(
-        queries,
-        trained.item_vectors(),
-        arguments.k,
-        seen=seen_items(past) if arguments.exclude_seen else None,
-        candidates=_candidates(arguments.candidates, ids),
-    )
+    return 0
+
+
+def _read_ids(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DescriptionError(
+            f"--candidates {path}",
+            "it must be a readable UTF-8 file with an item id a line",
+            received=error.strerror if isinstance(error, OSError) else "another encoding",
+            remedy="Check the path",
+        ) from error
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise DataError(
+            f"--candidates {path}", "it must name at least one item", received="an empty file"
+        )
+    return found
+
+
+def _indices(wanted: list[str], ids: Any, path: Path) -> Any:
+    import numpy as np
+
+    index = {item: place for place, item in enumerate(ids)}
+    unknown = [(line, item) for line, item in enumerate(wanted, 1) if item not in index]
+    if unknown:
+        line, item = unknown[0]
+        raise DataError(
+            f"--candidates {path}:{line}",
+            "every candidate must be an item of the prepared data",
+            received=f"{item!r} ({len(unknown):,} of {len(wanted):,} unknown)",
+            remedy="Remove them, or preprocess and train with these items in the catalogue",
+        )
+    return np.unique([index[item] for item in wanted])
+
+
+def _write(path: Path, blocks: Any) -> int:
+    """Writes beside the file and renames: a reader never meets half a file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     schema = pa.schema(
         [
             ("user_id", pa.string()),
@@ -73,57 +165,22 @@ def run(arguments: argparse.Namespace) -> int:
             ("score", pa.float32()),
         ]
     )
-    partial = arguments.output.with_name(f".{arguments.output.name}.{os.getpid()}")
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     rows = 0
     try:
-        with pq.ParquetWriter(partial, schema) as writer:
-            for users, lists in blocks:
-                kept = lists.items >= 0
-                counts = kept.sum(1)
-                rank = np.broadcast_to(np.arange(1, kept.shape[1] + 1, dtype=np.int32), kept.shape)
-                columns = [
-                    pa.array(np.repeat(past.user_ids[users], counts), pa.string()),
-                    pa.array(rank[kept]),
-                    pa.array(ids[lists.items[kept]], pa.string()),
-                    pa.array(lists.scores[kept]),
-                ]
-                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-                rows += int(counts.sum())
-        partial.replace(arguments.output)
+        with pq.ParquetWriter(scratch, schema) as writer:
+            for block in blocks:
+                batch = pa.table(block, schema=schema)
+                writer.write_table(batch)
+                rows += batch.num_rows
+        scratch.replace(path)
     except OSError as error:
         raise DataError(
-            str(arguments.output), "the output must be writable", received=str(error)
+            str(path),
+            "the file must be writable",
+            received=error.strerror,
+            remedy="Check space and permissions",
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
-    told: dict[str, Any] = {"output": str(arguments.output), "users": len(past), "rows": rows}
-    if arguments.json:
-        print(json.dumps(told))
-    else:
-        print(f"{arguments.output}: {rows:,} rows for {len(past):,} users")
-    return 0
-
-
-def _candidates(path: Path | None, ids: Any) -> Any:
-    if path is None:
-        return None
-    import numpy as np
-
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DescriptionError(
-            str(path), "the candidates must be a readable UTF-8 file", received=str(error)
-        ) from error
-    place = {name: index for index, name in enumerate(ids)}
-    wanted = list(dict.fromkeys(name for name in names if name))
-    unknown = [name for name in wanted if name not in place]
-    if unknown or not wanted:
-        raise DataError(
-            str(path),
-            "each candidate must be an item of the catalogue, and there must be one",
-            received=f"{len(unknown):,} unknown of {len(wanted):,}"
-            + (f", first {unknown[0]!r}" if unknown else ""),
-            remedy="Write one item id a line",
-        )
-    return np.array(sorted(place[name] for name in wanted))
+        scratch.unlink(missing_ok=True)
+    return rows
