@@ -14,6 +14,7 @@ from tfrec import schema
 from tfrec.model.descriptors import Descriptor
 from tfrec.model.view import View
 from tfrec.teachers import ColdView, WarmView
+from tfrec.teachers.closed_form import SMOOTHING
 
 __all__ = ["ClosedFormView"]
 
@@ -181,7 +182,7 @@ class ClosedFormView(View):
             + tf.reduce_sum(marks**2, -1)[None]
             - 2 * tf.matmul(content, marks, transpose_b=True)
         )
-        kernel = tf.exp(-tf.sqrt(tf.maximum(distance, 0.0) + 1e-9))
+        kernel = tf.exp(-tf.sqrt(tf.maximum(distance, 0.0) + SMOOTHING))
         return tf.matmul(kernel, self.coefficients.value) + self.bias.value
 
     def get_config(self) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Descriptor(keras.layers.Layer):
         high: float = 3.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(autocast=False, trainable=False, **kwargs)
+        super().__init__(**{**kwargs, "autocast": False, "trainable": False})
         self.kind = kind
         self.values = values
         self.sample_rate = sample_rate

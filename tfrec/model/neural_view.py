@@ -196,8 +196,7 @@ class NeuralView(View):
         history = inputs["history"]
         vectors = self.history_table(history)
         if self.content:
-            rows = tf.gather(self.content_table.value, tf.maximum(history, 0))
-            vectors = vectors + ops.cast(self.content_map(rows), vectors.dtype)
+            vectors = vectors + ops.cast(self._content(tf.maximum(history, 0)), vectors.dtype)
         assert self.history is not None
         return self.history(
             vectors,
@@ -206,6 +205,12 @@ class NeuralView(View):
             inputs.get("history_event"),
             training=training,
         )
+
+    def _content(self, history: Any) -> Any:
+        """Mapped content of items; the whole catalogue is mapped when that is fewer rows."""
+        if self.items < (history.shape[0] or 0) * history.shape[1]:
+            return tf.gather(self.content_map(self.content_table.value[:]), history)
+        return self.content_map(tf.gather(self.content_table.value, history))
 
     def _keep(
         self, present: Any, dropout: float, training: bool | None, *, like: Any = None
