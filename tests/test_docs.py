@@ -36,6 +36,13 @@ WRITTEN = [
 ]
 
 
+def own_words(line: str) -> list[str]:
+    """The words of a command that its own parser sees: not a shell's, nor Beam's after `--`."""
+    words = shlex.split(re.sub(r"^(\w+=\S+\s+)*", "", line), comments=True)
+    ends = [place for place, word in enumerate(words) if word in ("|", "&&", ">", "&", "--")]
+    return words[: min(ends, default=None)]
+
+
 def parser_of(name: str) -> argparse.ArgumentParser:
     module = importlib.import_module(f"tfrec.commands.{name}")
     parser = argparse.ArgumentParser(prog=f"tfrec {name}", exit_on_error=False)
@@ -63,7 +70,7 @@ def test_a_command_shows_examples_that_it_accepts(name: str) -> None:
     module = importlib.import_module(f"tfrec.commands.{name}")
     assert module.SUMMARY and module.EXAMPLES
     for example in module.EXAMPLES:
-        words = shlex.split(re.sub(r"^(\w+=\S+\s+)*", "", example), comments=True)
+        words = own_words(example)
         assert words[:2] == ["tfrec", name]
         parser_of(name).parse_args(words[2:])
 
