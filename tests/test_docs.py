@@ -53,10 +53,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
 @pytest.mark.parametrize("line", WRITTEN)
 def test_a_documented_command_is_accepted(line: str) -> None:
     """A reader who types what the documents say meets no usage error."""
-    words = shlex.split(line, comments=True)[1:]
-    words = words[
-        : next((i for i, word in enumerate(words) if word in ("|", "&&", ">", "&")), None)
-    ]
+    words = own_words(line)[1:]
     if words == ["--version"] or words == ["--help"]:
         return
     assert words[0] in COMMANDS
