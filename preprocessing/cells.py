@@ -86,13 +86,16 @@ def as_identifier(column: Any) -> tuple[Any, Mask, Mask]:
         >>> as_identifier(pa.array(["7.0", " 7", "07", ""]))[0].to_pylist()
         ['7', '7', '07', '']
     """
-    text = pc.fill_null(as_text(column), "")
+    # An id occurs many times: each different one is looked at once.
+    encoded = pc.fill_null(as_text(column), "").dictionary_encode()
+    text = encoded.dictionary
     if pc.any(pc.match_substring_regex(text, r"^\s|\s$|\.0+$")).as_py():
         text = pc.utf8_trim_whitespace(text)
         text = pc.replace_substring_regex(text, r"^([+-]?[0-9]+)\.0+$", r"\1")
     empty = _numpy(pc.equal(pc.binary_length(text), 0))
     torn = _numpy(pc.match_substring_regex(text, "[\n\r\x00\u0085\u2028\u2029]"))
-    return text, empty, torn
+    places = _numpy(encoded.indices)
+    return text.take(encoded.indices), empty[places], torn[places]
 
 
 def as_number(column: Any) -> tuple[npt.NDArray[np.float64], Mask]:
@@ -120,10 +123,11 @@ def as_number(column: Any) -> tuple[npt.NDArray[np.float64], Mask]:
         try:
             numbers = _floats(text.cast(pa.float64()))
         except pa.ArrowInvalid:
-            number = pc.fill_null(pc.match_substring_regex(text, _NUMBER), False)
-            text = pc.utf8_trim_whitespace(pc.if_else(number, text, None))
-            text = pc.replace_substring_regex(text, r"^\+", "")
-            numbers = _floats(pc.cast(text, pa.float64()))
+            # Digits alone are told apart ten times as fast as other numbers; few are left.
+            digits = pc.fill_null(pc.ascii_is_decimal(text), False)
+            numbers = _floats(pc.if_else(digits, text, None).cast(pa.float64()))
+            others = given & ~_numpy(digits)
+            numbers[others] = _other_numbers(text.filter(pa.array(others)))
     with np.errstate(invalid="ignore"):
         wrong = given & ~(np.abs(numbers) <= _LARGEST)
     numbers[wrong] = np.nan
@@ -153,7 +157,7 @@ def as_timestamp(column: Any) -> tuple[npt.NDArray[np.int64], Mask]:
         return np.where(wrong, 0, whole), wrong
     if pa.types.is_string(column.type):
         try:
-            return as_timestamp(pc.utf8_trim_whitespace(column).cast(pa.int64()))
+            return as_timestamp(column.cast(pa.int64()))
         except pa.ArrowInvalid:
             pass
     numbers, _ = as_number(column)
@@ -224,6 +228,14 @@ def as_embedding(
         if good:
             values[row] = vector
     return values, present, wrong
+
+
+def _other_numbers(text: Any) -> npt.NDArray[np.float64]:
+    """Signs, points, exponents, spaces around; NaN for anything else."""
+    number = pc.fill_null(pc.match_substring_regex(text, _NUMBER), False)
+    text = pc.utf8_trim_whitespace(pc.if_else(number, text, None))
+    text = pc.replace_substring_regex(text, r"^\+", "")
+    return _floats(text.cast(pa.float64()))
 
 
 def _moments(texts: Any) -> npt.NDArray[np.float64]:

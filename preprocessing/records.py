@@ -14,6 +14,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -81,14 +82,14 @@ class IntColumn:
     """
 
     def __init__(self, name: str, values: npt.NDArray[np.int64]) -> None:
-        self._name = _entry_name(name)
+        self._name = name
         output, offsets = varints(np.asarray(values, np.int64))
         self._data, self._offsets = output.tobytes(), offsets.tolist()
 
     def feature(self, start: int, stop: int) -> bytes:
         """The feature of one record: rows from `start` to `stop`."""
-        data = self._data[self._offsets[start] : self._offsets[stop]]
-        return _entry(self._name, _INTS, _NESTED + varint(len(data)) + data)
+        first, last = self._offsets[start], self._offsets[stop]
+        return _head(self._name, _INTS, last - first) + self._data[first:last]
 
 
 class FloatColumn:
@@ -100,30 +101,29 @@ class FloatColumn:
     """
 
     def __init__(self, name: str, values: npt.NDArray[np.float32]) -> None:
-        self._name = _entry_name(name)
+        self._name = name
         self._data = np.ascontiguousarray(values, "<f4").tobytes()
 
     def feature(self, start: int, stop: int) -> bytes:
         """The feature of one record: rows from `start` to `stop`."""
-        data = self._data[4 * start : 4 * stop]
-        return _entry(self._name, _FLOATS, _NESTED + varint(len(data)) + data)
+        return _head(self._name, _FLOATS, 4 * (stop - start)) + self._data[4 * start : 4 * stop]
 
 
 def bytes_feature(name: str, value: bytes) -> bytes:
     """A feature of one byte string."""
-    return _entry(_entry_name(name), _BYTES, _NESTED + varint(len(value)) + value)
+    return _head(name, _BYTES, len(value)) + value
 
 
 def ints(name: str, values: Sequence[int]) -> bytes:
     """A feature of a few non-negative integers."""
-    data = b"".join(varint(value) for value in values)
-    return _entry(_entry_name(name), _INTS, _NESTED + varint(len(data)) + data)
+    data = b"".join(map(varint, values))
+    return _head(name, _INTS, len(data)) + data
 
 
 def floats(name: str, values: npt.NDArray[np.float32]) -> bytes:
     """A feature of one vector."""
     data = np.ascontiguousarray(values, "<f4").tobytes()
-    return _entry(_entry_name(name), _FLOATS, _NESTED + varint(len(data)) + data)
+    return _head(name, _FLOATS, len(data)) + data
 
 
 def example(features: Sequence[bytes]) -> bytes:
@@ -132,15 +132,15 @@ def example(features: Sequence[bytes]) -> bytes:
     return _NESTED + varint(len(content)) + content
 
 
-def _entry_name(name: str) -> bytes:
+@lru_cache(maxsize=1 << 16)
+def _head(name: str, kind: bytes, length: int) -> bytes:
+    """All of a feature but its last `length` bytes: few differ, so each is built once."""
     encoded = name.encode()
-    return _NESTED + varint(len(encoded)) + encoded
-
-
-def _entry(name: bytes, kind: bytes, content: bytes) -> bytes:
-    feature = kind + varint(len(content)) + content
-    entry = name + b"\x12" + varint(len(feature)) + feature
-    return _NESTED + varint(len(entry)) + entry
+    values = _NESTED + varint(length)
+    feature = kind + varint(len(values) + length) + values
+    key = _NESTED + varint(len(encoded)) + encoded
+    entry = key + b"\x12" + varint(len(feature) + length) + feature
+    return _NESTED + varint(len(entry) + length) + entry
 
 
 class RecordWriter:
