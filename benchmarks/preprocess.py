@@ -5,7 +5,8 @@
 
 Both Beam pipelines run on the same local runner in this process, with the same rules: ids present,
 item known, moment, label and weight valid, exact repeats refused; timelines are split at two
-moments and written as TFRecords. Peak memory is of a process of its own for each size. The last line is JSON.
+moments and written as TFRecords. Peak memory is that of a process of its own for each size. The
+last line is one JSON object.
 """
 
 from __future__ import annotations

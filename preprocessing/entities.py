@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +40,7 @@ class ReadEntities:
     """
 
     key: str
-    source: Literal["items", "users"]
+    source: str
     id_column: str
     features: dict[str, FeatureConfig]
     range: ReadRange

@@ -1,7 +1,7 @@
 """`tfrec preprocess`: from a dataset description and raw files to prepared data.
 
-    scan      large files, to cut them into ranges
-    read      items and users: validate ─▶ catalogue, its order; users by partition
+    read      items and users: validate ─▶ catalogue, its order; users by partition; large files are
+              scanned, to cut them into ranges
     read      interactions and comments: validate, look items up, spill by hash of the user
     assemble  each partition: sort, refuse duplicates, split, join comments and profiles, count
     prepare   runs of items: normalise, decode, join comments; count the train part's values
@@ -17,7 +17,7 @@ Each arrow is a stage of `preprocessing.stages`; only counts and file names cros
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,13 +35,14 @@ from preprocessing.orphans import explain_orphans
 from preprocessing.planning import Plan, make_plan
 from preprocessing.publishing import Workspace, open_workspace
 from preprocessing.ranges import ReadRange, cut_file, scans_for
+from preprocessing.rejecting import Refusals
 from preprocessing.shapes import media_bytes
 from preprocessing.spilling import read_table, save_array
 from preprocessing.splitting import find_cuts, require_train
 from preprocessing.stages import Stages
 from preprocessing.timelines import AssembleTimelines
 from tfrec import schema
-from tfrec.config import DatasetConfig, FeatureConfig
+from tfrec.config import DatasetConfig
 from tfrec.errors import DataError, DescriptionError, TfrecError
 from tfrec.schema import DataLayout, Manifest
 
@@ -125,9 +126,9 @@ class _Run:
         self._ledger = Ledger(self._layout.rejected, max_rejected, workspace.refused)
 
     def run(self) -> Manifest:
-        ranges = self._cut()
-        catalogue = self._read_catalogue(ranges)
-        users = self._read_users(ranges.get("users", []))
+        ranges, entities = self._read_entities()
+        catalogue = self._build_catalogue(entities["items"])
+        users = entities["users"]
         interactions, comments = self._read_events(ranges, catalogue)
         cuts = self._cuts(interactions)
         starts = self._item_starts(catalogue.size)
@@ -138,56 +139,72 @@ class _Run:
         writer = DataWriter(self._plan, self._stages, self._layout, self._work, statistics)
         return writer.write(starts, cuts, encoded, self._ledger)
 
-    def _cut(self) -> dict[str, list[ReadRange]]:
+    def _read_entities(self) -> tuple[dict[str, list[ReadRange]], dict[str, list[Path]]]:
+        """Scans large files, and reads items and users; the ranges of all sources, and outputs."""
+        files = self._plan.files
         scans = {
             (source, index): scans_for(file, source, index)
-            for source, files in self._plan.files.items()
-            for index, file in enumerate(files)
+            for source in files
+            for index, file in enumerate(files[source])
         }
-        tasks = [task for group in scans.values() for task in group]
-        counts = self._stages.run("scan", f"scan {len(tasks)} blocks", tasks)
-        ranges: dict[str, list[ReadRange]] = {source: [] for source in self._plan.files}
+        large = {source for (source, _), blocks in scans.items() if blocks}
+        blocks = [block for group in scans.values() for block in group]
+        ranges = {
+            source: [
+                cut for index, file in enumerate(files[source]) for cut in cut_file(file, index)
+            ]
+            for source in files.keys() - large
+        }
+        outputs: dict[str, list[Path]] = {"items": [], "users": []}
+        # A pipeline costs a quarter of a second; what needs no scan is read beside the scans.
+        tasks = self._entity_tasks(ranges, outputs, outputs.keys() - large)
+        results = self._stages.run("read-entities", "read items and users", [*blocks, *tasks])
         for (source, index), group in scans.items():
-            file = self._plan.files[source][index]
-            ranges[source] += cut_file(file, index, [next(counts) for _ in group])
-        return ranges
+            if source in large:
+                counts = [next(results) for _ in group]
+                ranges.setdefault(source, []).extend(cut_file(files[source][index], index, counts))
+        self._count(results)
+        tasks = self._entity_tasks(ranges, outputs, outputs.keys() & large)
+        self._count(self._stages.run("read-large", "read large items and users", tasks))
+        return ranges, outputs
 
-    def _read_catalogue(self, ranges: dict[str, list[ReadRange]]) -> Catalogue:
-        items = self._plan.config.items
-        paths = self._read_entities("items", items.id, items.features, ranges["items"], 1)
+    def _entity_tasks(
+        self,
+        ranges: dict[str, list[ReadRange]],
+        outputs: dict[str, list[Path]],
+        sources: Iterable[str],
+    ) -> list[ReadEntities]:
+        config = self._plan.config
+        known = {
+            "items": (config.items.id, config.items.features, 1),
+            "users": (
+                config.users.id if config.users else "",
+                config.users.features if config.users else {},
+                self._plan.partitions,
+            ),
+        }
+        tasks = []
+        for source in sorted(sources):
+            column, features, partitions = known[source]
+            for key, part, path in self._outputs(source, ranges.get(source, [])):
+                outputs[source].append(path)
+                tasks.append(ReadEntities(key, source, column, features, part, path, partitions))
+        return tasks
+
+    def _count(self, results: Iterable[tuple[int, Refusals]]) -> None:
+        for read, refusals in results:
+            self._ledger.count_read(refusals.source, read)
+            self._ledger.refuse(refusals)
+
+    def _build_catalogue(self, paths: Sequence[Path]) -> Catalogue:
+        schema_of_rows = entity_schema(self._plan.config.items.features)
         names = self._plan.names()["items"]
-        catalogue, refusals = build_catalogue(
-            paths, entity_schema(items.features), names, self._work
-        )
+        catalogue, refusals = build_catalogue(paths, schema_of_rows, names, self._work)
         self._ledger.refuse(refusals)
         self._ledger.check()
         ids = read_table(catalogue.ids).column("id")
         write_ids(ids, self._layout.vocabulary(schema.ITEM_ID))
         return catalogue
-
-    def _read_users(self, ranges: Sequence[ReadRange]) -> list[Path]:
-        users = self._plan.config.users
-        if users is None:
-            return []
-        partitions = self._plan.partitions
-        return self._read_entities("users", users.id, users.features, ranges, partitions)
-
-    def _read_entities(
-        self,
-        source: Any,
-        id_column: str,
-        features: dict[str, FeatureConfig],
-        ranges: Sequence[ReadRange],
-        partitions: int,
-    ) -> list[Path]:
-        tasks = [
-            ReadEntities(key, source, id_column, features, part, path, partitions)
-            for key, part, path in self._outputs(source, ranges)
-        ]
-        for read, refusals in self._stages.run(f"read-{source}", f"read {source}", tasks):
-            self._ledger.count_read(source, read)
-            self._ledger.refuse(refusals)
-        return [task.output for task in tasks]
 
     def _outputs(
         self, source: str, ranges: Sequence[ReadRange]
@@ -212,9 +229,7 @@ class _Run:
                 for key, part, path in self._outputs("comments", ranges["comments"])
             ]
         sources = "interactions and comments" if config.comments else "interactions"
-        for read, refusals in self._stages.run("read-events", f"read {sources}", tasks):
-            self._ledger.count_read(refusals.source, read)
-            self._ledger.refuse(refusals)
+        self._count(self._stages.run("read-events", f"read {sources}", tasks))
         self._ledger.check(lambda: explain_orphans(self._layout.rejected, catalogue.ids))
         if self._ledger.sources["interactions"].written == 0:
             raise DataError(

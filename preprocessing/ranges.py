@@ -180,7 +180,7 @@ def scans_for(file: SourceFile, source: str, index: int) -> list[ScanBlock]:
 
 
 def cut_file(
-    file: SourceFile, index: int, scans: Sequence[tuple[int, int]]
+    file: SourceFile, index: int, scans: Sequence[tuple[int, int]] = ()
 ) -> tuple[ReadRange, ...]:
     """Cuts a file into ranges.
 
