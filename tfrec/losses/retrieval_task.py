@@ -37,7 +37,7 @@ def _import_tfrs() -> Any:
 
 
 def _legacy_keras() -> bool:
-    return str(tf.keras.__version__).startswith("2.")
+    return str(tf.keras.Model.__module__).startswith("tf_keras")
 
 
 def _diagonal(labels: Any, scores: Any, weights: Any) -> Any:
