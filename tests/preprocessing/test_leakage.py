@@ -163,3 +163,35 @@ def test_the_sentiment_of_a_train_event_ignores_later_comments(tmp_path: Path) -
     }
     assert moods[b"u3"] == [0.0]
     assert moods[b"u1"][1] > 0.5
+
+
+def test_what_only_the_future_has_is_not_learnt(tmp_path: Path) -> None:
+    """An item and a user of the test part alone: their values are unknown, not counted."""
+    base = Service.of_three_users(tmp_path / "raw")
+    base.items[3] = ("d", "Dust", "dirt", 5000)
+    base.interactions.append(("u4", "a", 109, 5))
+    base.users = [("u1", "DE"), ("u4", "ZZ")]
+    manifest = base.prepare(tmp_path / "out")
+    vocabulary = tmp_path / "out" / "vocabulary"
+    assert (vocabulary / "genres.txt").read_text().split() == ["food", "sweet", "drink"]
+    assert (vocabulary / "user.country.txt").read_text().split() == ["DE"]
+    assert manifest.item_feature("year").mean == pytest.approx(2000)
+    assert items_of(tmp_path / "out")["d"]["genres"] == [1]
+    tests = records(DataLayout(tmp_path / "out").timeline_shards("test"))
+    assert [record["country"] for record in tests if record["user_id"] == [b"u4"]] == [[1]]
+
+
+def test_a_ready_made_split_hides_later_parts_between_train_events(tmp_path: Path) -> None:
+    """A validation event between a train event and its comment doesn't take the mood away."""
+    base = Service.of_three_users(tmp_path / "raw")
+    base.interaction_header = (*base.interaction_header, "split")
+    base.interactions = [
+        ("u1", "a", 100, 5, "train"),
+        ("u1", "b", 105, 5, "validation"),
+        ("u1", "c", 200, 5, "train"),
+    ]
+    base.comments = [("u1", "a", "superb", 110)]
+    base.description = {"split": {"method": "column"}}
+    base.prepare(tmp_path / "out")
+    (train,) = records(DataLayout(tmp_path / "out").timeline_shards("train"))
+    assert train["sentiment"][0] > 0.5 and train["sentiment"][1] == 0.0
