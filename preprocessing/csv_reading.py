@@ -193,7 +193,7 @@ def _parse_piece(
     if several_lines and len(numbers) and numbers[-1] == len(extra) - 1:
         # The last row: an unclosed cell, which can only be its last, ends with the data.
         cell = table.column(header[-1])[-1].as_py().encode()
-        if b"\n" in cell and data.endswith(cell):
+        if b"\n" in cell and data.count(b'"') % 2 and data.endswith(b'"' + cell):
             line = int(lines[-1])
             start = _offset_of_line(data, line - first_line)
             end = data.index(b"\n", start) + 1

@@ -18,6 +18,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
 
 from preprocessing.media_files import read_media
@@ -84,7 +85,17 @@ class EncoderHandler(ModelHandler[npt.NDArray[Any], npt.NDArray[np.float32], Enc
         """Encodes batches of contents, float32 [contents, dimension] each."""
         # One at a time: TensorFlow spreads a pass over all cores, while another thread decodes.
         with _LOCK:
-            return [model.encode(contents) for contents in batch]
+            return [model.encode(contents, self._batch_size()) for contents in batch]
+
+    def _batch_size(self) -> int:
+        """Contents of one pass.
+
+        On a CPU an image model's activations at 32 pictures are mapped and unmapped at each pass:
+        EfficientNet-Lite0 took 38 ms of processor time a picture there and 23 ms at 8.
+        """
+        if self._arguments[1] == "text" or tf.config.list_physical_devices("GPU"):
+            return 32
+        return 8
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """Elements are batches already."""

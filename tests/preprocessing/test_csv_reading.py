@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from preprocessing import ranges
@@ -26,7 +26,8 @@ def written(rows: list[list[str]]) -> bytes:
     return stream.getvalue().encode()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=200)
+@example([["0", "", "\n"]])
 @given(st.lists(st.tuples(st.integers(0, 9).map(str), CELLS, CELLS).map(list), max_size=8))
 def test_cells_come_back_as_python_wrote_them(rows: list[list[str]]) -> None:
     """Quotes, commas and line ends within cells survive, and each row knows its line."""

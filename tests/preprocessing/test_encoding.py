@@ -24,7 +24,8 @@ class FakeEncoder:
         self.image_size = (20, 10) if modality == "image" else None
         self.seen: list[int] = []
 
-    def encode(self, batch: Any) -> np.ndarray:
+    def encode(self, batch: Any, batch_size: int) -> np.ndarray:
+        assert batch_size > 0
         self.seen.append(len(batch))
         if self.modality == "text":
             return np.array([[len(text), max_length(self), 1] for text in batch], np.float32)
@@ -81,6 +82,7 @@ def test_equal_contents_are_encoded_once(
     assert (spec.encoded_dim, spec.encoder_fingerprint) == (3, "fake-eye")
 
 
+@pytest.mark.slow
 def test_no_encode_leaves_raw_media(tmp_path: Path, encoders: dict[str, FakeEncoder]) -> None:
     manifest = service_with_encoders(tmp_path / "raw").prepare(tmp_path / "out", encode=False)
     assert encoders == {}

@@ -64,6 +64,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     return folder, Service.of_three_users(folder / "raw").prepare(folder / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "write"),
     [

@@ -151,6 +151,7 @@ def test_a_second_run_gives_equal_bytes_and_replaces_the_first(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "raw"]
 
 
+@pytest.mark.slow
 def test_one_worker_or_two_give_equal_bytes(tmp_path: Path) -> None:
     service = Service.of_three_users(tmp_path / "raw")
     one = service.prepare(tmp_path / "one")
@@ -158,6 +159,7 @@ def test_one_worker_or_two_give_equal_bytes(tmp_path: Path) -> None:
     assert one.shards == two.shards
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "train", "validation", "test"),
     [

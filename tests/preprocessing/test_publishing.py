@@ -72,6 +72,7 @@ def test_two_runs_never_write_one_output(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_directories_change_places_without_the_system_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
