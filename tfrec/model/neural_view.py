@@ -83,7 +83,7 @@ class NeuralView(View):
         self.id_dropout = id_dropout
         self.modality_dropout = modality_dropout
         self.history = history
-        self.content = content
+        self.content = content if history is not None else 0
         self.profile_towers = dict(profile_towers or {})
         self.context_towers = dict(context_towers or {})
         self.context_dropout = context_dropout

@@ -1,5 +1,7 @@
 """Training: defaults from the data's size, the loop, the run directory."""
 
+# First: it chooses Keras 2 for `tf.keras`, which tensorflow_text would load as Keras 3.
+from tfrec.losses.retrieval_task import retrieval_task
 from tfrec.training.catalogue import Catalogue
 from tfrec.training.defaults import resolve
 from tfrec.training.distillation import distill
@@ -18,5 +20,6 @@ __all__ = [
     "distill",
     "load_run",
     "resolve",
+    "retrieval_task",
     "train",
 ]

@@ -85,7 +85,8 @@ def load_variables(path: Path, variables: Sequence[Any]) -> dict[str, Any]:
         RunError: The file is missing or damaged, or holds another model's variables.
     """
     try:
-        with np.load(path) as content:
+        # A file that we open is closed also when it turns out to be no archive.
+        with path.open("rb") as file, np.load(file) as content:
             names = [name for name in content.files if name != _META]
             meta = json.loads(content[_META].tobytes())
             _check_same(path, names, variables)
