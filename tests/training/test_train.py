@@ -145,7 +145,9 @@ def test_killed_and_resumed_equals_undisturbed_bit_for_bit(data: Path, tmp_path:
                 np.testing.assert_array_equal(whole[name], resumed[other], err_msg=name)
 
 
-@pytest.mark.parametrize("loss", ["in_batch", "tfrs", "bpr", "bce"])
+@pytest.mark.parametrize(
+    "loss", ["tfrs", *(pytest.param(n, marks=pytest.mark.slow) for n in ("in_batch", "bpr", "bce"))]
+)
 def test_every_objective_learns(data: Path, tmp_path: Path, loss: str) -> None:
     settings = config(IDS, loss={"type": loss, "negatives": 16 if loss != "tfrs" else 0})
     train(data, tmp_path / "run", settings, progress=False)

@@ -67,8 +67,3 @@ class Catalogue:
         warm = tf.gather(self.warm, rows)
         inputs = {name: tf.gather(column, rows) for name, column in self._columns.items()}
         return {**inputs, schema.ITEM_INDEX: tf.where(warm, rows, -1)}
-
-    def all(self) -> dict[str, Any]:
-        """Inputs of every item, in order."""
-        rows = tf.range(self.size)
-        return {**self._columns, schema.ITEM_INDEX: tf.where(self.warm, rows, -1)}

@@ -63,7 +63,12 @@ class Trainer(keras.Model):
         self._objective = objectives[loss.type or "full"]
         share = np.maximum(counts, 1) / max(int(counts.sum()), 1)
         self._log_q = tf.constant(np.log(share), tf.float32)
-        self._allowed = tf.constant(counts > 0)
+        # A softmax over the catalogue is over what is ever a target: an item that never is would
+        # only learn to be bad.
+        self._targets = np.flatnonzero(counts > 0).astype(np.int32)
+        self._place = tf.constant(np.cumsum(counts > 0) - 1, tf.int32)
+        if loss.type == "full":
+            self._target_inputs = catalogue.gather(tf.constant(self._targets))
         self._seed = keras.random.SeedGenerator(seed)
         self.loss_mean = keras.metrics.Mean(name="loss")
         self._steps = self.add_weight(
@@ -152,9 +157,8 @@ class Trainer(keras.Model):
     def _full(self, queries: Any, data: dict[str, Any]) -> Any:
         return full_softmax(
             queries,
-            data[schema.ITEM_INDEX],
-            self.model.item_tower(self._catalogue.all(), training=True),
-            allowed=self._allowed,
+            tf.gather(self._place, data[schema.ITEM_INDEX]),
+            self.model.item_tower(self._target_inputs, training=True),
             weights=data[TARGET_WEIGHT],
             temperature=self.loss_config.temperature,
         )
