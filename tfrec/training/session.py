@@ -156,11 +156,8 @@ class Session:
         return list(meta["history"])
 
     def epoch(self, number: int, bar: TrainingProgress) -> dict[str, Any]:
-        """Trains one epoch and measures."""
-        steps = self.windows.steps_per_epoch
-        batches = self.windows.dataset(number * steps, steps)
-        fitted = self._trainer.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar])
-        loss = float(fitted.history["loss"][-1])
+        """Trains one epoch, counted from 0, and measures."""
+        loss = self.fit(number, bar)
         self._check_finite(loss, number)
         monitor = self._config.training.monitor
         return {
@@ -170,6 +167,13 @@ class Session:
             "seconds": round(bar.seconds, 3),
             "examples_per_second": round(self.windows.count / max(bar.seconds, 1e-9), 1),
         }
+
+    def fit(self, number: int, bar: TrainingProgress) -> float:
+        """Trains one epoch, counted from 0; gives its mean loss."""
+        steps = self.windows.steps_per_epoch
+        batches = self.windows.dataset(number * steps, steps)
+        fitted = self._trainer.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar])
+        return float(fitted.history["loss"][-1])
 
     def save(self, history: list[dict[str, Any]]) -> None:
         """Saves the state, the best weights, history and plot."""

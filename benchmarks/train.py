@@ -1,0 +1,276 @@
+"""Does a training step cost what its loss costs, whatever the vocabulary? Ours beside its peers.
+
+Two id towers, in-batch softmax, batch 1,024, dimension 64, sparse Adagrad, input included. Examples
+a second, in one process, repeats interleaved, medians:
+
+    limit      the loss and its gradient alone, on vectors that are there already
+    ours       `tfrec.training.Trainer` through Keras' `fit`, batches cut by `tfrec.input.Windows`
+    tfrs       `tfrs.Model` with `tf.keras` (Keras 2) embeddings and Adagrad, the same batches
+    stock      Keras 3's own Embedding and Adagrad through `fit`, the same batches
+
+    python benchmarks/train.py [--repeats 3] [--sizes 10k 500k 2m]
+
+Figures: `roofline_<size>` is ours over the limit; `ratio_500k` ours over tfrs and
+`ratio_stock_keras3` ours over stock, at 200k users × 500k items; `flat_2m` our time a step at 1M
+users × 2M items over that at 10k × 10k; `memory_gb_2m` what training there added to the process,
+beside `tables_gb_2m`, tables and slots alone. With `--data DIR` (prepared, its media encoded), also
+`multimodal_overhead`: an epoch of `multimodal` over one of `ids`. The last line is a JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import resource
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# First: it chooses Keras 2 for `tf.keras`, and leaves `import keras` what it is.
+from tfrec.training import Trainer, resolve  # isort: skip
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from tfrec.config.loading import load_config
+from tfrec.config.model import LossConfig, ModelConfig
+from tfrec.config.presets import find_model_config
+from tfrec.input import ItemTable, Timelines, Windows
+from tfrec.losses import in_batch_softmax
+from tfrec.model import NeuralView, TwoTower
+from tfrec.optimizers import RowAdagrad
+from tfrec.schema import DataLayout
+from tfrec.training import Catalogue
+from tfrec.training.progress import TrainingProgress
+from tfrec.training.run_directory import RunLayout
+from tfrec.training.session import Session
+
+BATCH, DIMENSION = 1024, 64
+SIZES = {"10k": (10_000, 10_000), "500k": (200_000, 500_000), "2m": (1_000_000, 2_000_000)}
+EVENTS = 2_000_000
+Timed = Callable[[], float]
+
+
+def timelines(users: int, items: int) -> Timelines:
+    """Events at random, items by a long tail."""
+    random = np.random.default_rng(0)
+    offsets = np.linspace(0, EVENTS, users + 1).astype(np.int64)
+    ones = np.ones(EVENTS, np.float32)
+    return Timelines(
+        user_ids=np.empty(users, object),
+        user_index=np.arange(users, dtype=np.int32),
+        offsets=offsets,
+        item_index=(items * random.random(EVENTS) ** 2).astype(np.int32),
+        timestamp=np.arange(EVENTS, dtype=np.int64),
+        event=np.zeros(EVENTS, np.int32),
+        label=ones,
+        weight=ones,
+        dwell=ones,
+        sentiment=ones,
+        context={},
+        profile={},
+        profile_present={},
+    )
+
+
+def table(items: int) -> ItemTable:
+    """A catalogue of ids."""
+    zeros = np.zeros(items, np.int64)
+    return ItemTable(np.empty(items, object), zeros + 1, zeros, zeros, {}, {}, {}, {})
+
+
+def limit(steps: int) -> Timed:
+    """The loss with its gradient, in a loop inside the graph."""
+    random = np.random.default_rng(0)
+    queries = tf.constant(random.normal(size=(BATCH, DIMENSION)), tf.float32)
+    items = tf.constant(random.normal(size=(BATCH, DIMENSION)), tf.float32)
+
+    @tf.function
+    def loop(queries: Any, items: Any) -> Any:
+        for _ in tf.range(steps):
+            with tf.GradientTape() as tape:
+                tape.watch([queries, items])
+                loss = in_batch_softmax(queries, items)
+            first, second = tape.gradient(loss, [queries, items])
+            # The next step needs this one's gradient, so that none is optimised away.
+            queries, items = queries - 1e-9 * first, items - 1e-9 * second
+        return queries
+
+    loop(queries, items)
+    return lambda: seconds(lambda: loop(queries, items).numpy()) / steps
+
+
+def ours(users: int, items: int, windows: Windows, steps: int) -> Timed:
+    """Our own training step, with log Q and accidental hits as by default."""
+    view = NeuralView(
+        DIMENSION, items=items, users=users, item_bias=False, normalize=False, name="neural"
+    )
+    model = TwoTower({"neural": view})
+    one = tf.constant([0])
+    model.build_layers({"user_index": one, "item_index": one})
+    trainer = Trainer(
+        model,
+        Catalogue(table(items), {}, {}),
+        LossConfig(type="in_batch", temperature=1.0, normalize=False),
+        windows.target_counts(items),
+        RowAdagrad(0.05),
+    )
+    trainer.compile(optimizer=keras.optimizers.AdamW(), steps_per_execution=steps)
+    first = [0]
+
+    def run() -> float:
+        batches = windows.dataset(first[0], steps)
+        first[0] += steps
+        return seconds(lambda: trainer.fit(batches, verbose=0, shuffle=False)) / steps
+
+    run()
+    return run
+
+
+def tfrs_model(users: int, items: int, windows: Windows, steps: int) -> Timed:
+    """TFRS's tutorial model, on Keras 2."""
+
+    class Model(tfrs.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.users = tf.keras.layers.Embedding(users, DIMENSION)
+            self.items = tf.keras.layers.Embedding(items, DIMENSION)
+            self.task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
+
+        def compute_loss(self, features: Any, training: bool = False) -> Any:
+            return self.task(
+                self.users(features["user_index"]),
+                self.items(features["item_index"]),
+                candidate_ids=features["item_index"],
+                compute_metrics=False,
+            )
+
+    model = Model()
+    model.compile(optimizer=tf.keras.optimizers.Adagrad(0.05), steps_per_execution=steps)
+
+    def run() -> float:
+        batches = windows.dataset(0, steps)
+        return seconds(lambda: model.fit(batches, verbose=0)) / steps
+
+    run()
+    return run
+
+
+def stock(users: int, items: int, windows: Windows, steps: int) -> Timed:
+    """Keras 3 as it comes."""
+
+    class Model(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.users = keras.layers.Embedding(users, DIMENSION)
+            self.items = keras.layers.Embedding(items, DIMENSION)
+
+        def call(self, features: Any) -> Any:
+            return self.users(features["user_index"]), self.items(features["item_index"])
+
+        def compute_loss(self, x: Any, y: Any, y_pred: Any, *rest: Any, **more: Any) -> Any:
+            return in_batch_softmax(*y_pred, item_ids=x["item_index"])
+
+    model = Model()
+    model.compile(optimizer=keras.optimizers.Adagrad(0.05), steps_per_execution=steps)
+
+    def run() -> float:
+        batches = windows.dataset(0, steps)
+        return seconds(lambda: model.fit(batches, verbose=0, shuffle=False)) / steps
+
+    run()
+    return run
+
+
+def epoch_of(data: Path, name: str) -> Timed:
+    """An epoch of a shipped configuration, without validation."""
+    overrides = ["closed_form.enabled=false"] if name == "multimodal" else []
+    manifest = DataLayout(data).read_manifest()
+    config, _ = resolve(load_config(find_model_config(name), ModelConfig, overrides), manifest)
+    one = tf.distribute.get_strategy()
+    session = Session(data, manifest, config, RunLayout("unused"), one, lambda line: None)
+    steps = session.windows.steps_per_epoch
+    bar = TrainingProgress(1, steps, session.windows.count, shown=False)
+
+    def run() -> float:
+        bar.begin(0)
+        session.fit(0, bar)
+        return bar.seconds
+
+    run()
+    return run
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Wall time of a call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def medians(timed: dict[str, Timed], repeats: int) -> dict[str, float]:
+    """Median seconds of each, the repeats interleaved."""
+    found = defaultdict(list)
+    for _ in range(repeats):
+        for name, call in timed.items():
+            found[name].append(call())
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def memory_gb() -> float:
+    """Peak resident memory of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--data", type=Path, help="prepared data for multimodal_overhead")
+    arguments = parser.parse_args()
+    result: dict[str, float] = {}
+    step: dict[str, float] = {}
+    for size in arguments.sizes:
+        users, items = SIZES[size]
+        before = memory_gb()
+        windows = Windows(timelines(users, items), length=0, batch_size=BATCH)
+        timed: dict[str, Timed] = {
+            "limit": limit(400),
+            "ours": ours(users, items, windows, 400),
+        }
+        if size == "2m":
+            result["memory_gb_2m"] = memory_gb() - before
+            result["tables_gb_2m"] = 2 * (users + items) * DIMENSION * 4 / 2**30
+        if size == "500k":
+            timed["tfrs"] = tfrs_model(users, items, windows, 400)
+            timed["stock"] = stock(users, items, windows, 20)
+        found = medians(timed, arguments.repeats)
+        for name, value in found.items():
+            print(f"{size:>5} {name:<6} {value * 1e3:8.2f} ms a step {BATCH / value:12,.0f}/s")
+        step[size] = found["ours"]
+        result[f"roofline_{size}"] = found["limit"] / found["ours"]
+        if size == "500k":
+            result["ratio_500k"] = found["tfrs"] / found["ours"]
+            result["ratio_stock_keras3"] = found["stock"] / found["ours"]
+        del timed, windows
+        keras.backend.clear_session()
+        gc.collect()
+    if {"10k", "2m"} <= set(step):
+        result["flat_2m"] = step["2m"] / step["10k"]
+    if arguments.data:
+        timed = {name: epoch_of(arguments.data, name) for name in ("ids", "multimodal")}
+        found = medians(timed, arguments.repeats)
+        print(f"      epoch of ids {found['ids']:.2f} s, of multimodal {found['multimodal']:.2f} s")
+        result["multimodal_overhead"] = found["multimodal"] / found["ids"]
+    print(json.dumps({name: round(value, 4) for name, value in result.items()}))
+
+
+if __name__ == "__main__":
+    main()
