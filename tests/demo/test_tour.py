@@ -111,7 +111,7 @@ def test_raw_inputs_are_what_the_files_hold(service: SimulationSummary, data: Pa
     first, *batches = server.embedded
     assert first["text"] == [f"{song.title}. {song.lyrics}"]
     assert first["cover"] == [song.cover] and first["clip"] == [song.clip]
-    assert first["genres"] == ["|".join(song.genres)]
+    assert first["genres"] == [list(song.genres)]
     assert first["year"] == [song.year] and first["price"] == [pytest.approx(song.price)]
     covers = [cover for batch in batches for cover in batch["cover"]]
     assert len(covers) == 60

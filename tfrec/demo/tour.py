@@ -121,7 +121,7 @@ class Tour:
         parts = []
         for start in range(0, len(songs), _BATCH):
             batch = songs[start : start + _BATCH]
-            inputs = {name: [song[name] for song in batch] for name in batch[0]}
+            inputs = {name: _column([song[name] for song in batch]) for name in batch[0]}
             parts.append(self._client.predict(inputs, signature="embed_item")["embedding"])
         return np.concatenate(parts)
 
@@ -180,11 +180,21 @@ class Tour:
 
 
 def _cell(spec: FeatureSpec, row: Row) -> Any:
-    """A raw value as `embed_item` takes it; "" or NaN where there is none."""
+    """A raw value as `embed_item` takes it; "" or NaN where there is none; tags are a list."""
     parts = [row.get(column, "") for column in spec.config.columns(spec.name)]
+    if spec.modality == "tags":
+        return parts[0].split(spec.config.separator)
     if spec.modality == "numeric":
         return np.float32(parts[0] or "nan")
     return ". ".join(part for part in parts if part)
+
+
+def _column(cells: list[Any]) -> list[Any]:
+    """One input of a batch: lists of tags are filled up with "" to the longest."""
+    if not isinstance(cells[0], list):
+        return cells
+    width = max(map(len, cells))
+    return [cell + [""] * (width - len(cell)) for cell in cells]
 
 
 def _read(path: Path) -> list[Row]:

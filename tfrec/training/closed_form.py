@@ -27,7 +27,7 @@ Array = npt.NDArray[np.float32]
 _BATCH = 512
 _SAMPLE = 2_000
 # How much the learned view's scores spread beside the closed form's.
-SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+SHARES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 # Below this relative gain the simpler score is kept: on 500 users it is noise.
 MIN_GAIN = 0.004
 
