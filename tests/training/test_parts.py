@@ -26,9 +26,9 @@ from tfrec.training.strategies import make_strategy
 @pytest.mark.parametrize(
     ("positives", "items", "expected"),
     [
-        (3_000, 500, (32, "full", 64, 60, "adam", 1e-3)),
-        (70_000, 2_000, (64, "full", 1024, 60, "adam", 1e-3)),
-        (1_000_000, 50_000, (64, "in_batch", 1024, 20, "adam", 1e-3)),
+        (3_000, 500, (32, "full", 64, 60, "adam", 5e-3)),
+        (70_000, 2_000, (64, "full", 1024, 60, "adam", 5e-3)),
+        (1_000_000, 50_000, (64, "in_batch", 1024, 20, "adam", 5e-3)),
         (100_000_000, 1_000_000, (128, "in_batch", 4096, 1, "adagrad", 0.05)),
     ],
 )

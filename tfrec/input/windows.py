@@ -42,6 +42,9 @@ __all__ = ["TARGET_WEIGHT", "Windows"]
 
 TARGET_WEIGHT = "target_weight"
 
+# Batches that are cut at once, and that wait ready.
+_PARALLEL, _READY = 2, 4
+
 
 class Windows:
     """Training examples of timelines, in batches of one static shape.
@@ -147,12 +150,15 @@ class Windows:
         """Batches from number `first` on, the same in every run; without end unless counted."""
         options = tf.data.Options()
         options.deterministic = True
+        # The tuner's thread sleeps for doubling periods, and the end of an epoch waits for it: a
+        # training of 5.2 s took 10.2 s. A batch is cut in a fraction of a step anyway.
+        options.autotune.enabled = False
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         end = np.iinfo(np.int64).max if count is None else first + count
         return (
             tf.data.Dataset.range(first, end)
-            .map(self.batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE)
+            .map(self.batch, num_parallel_calls=_PARALLEL, deterministic=True)
+            .prefetch(_READY)
             .with_options(options)
         )
 

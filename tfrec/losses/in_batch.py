@@ -52,25 +52,29 @@ def in_batch_softmax(
         >>> round(float(in_batch_softmax(q, q)), 4)  # log(1 + exp(-1))
         0.3133
     """
-    batch = tf.shape(queries)[0]
-    candidates = items if others is None else tf.concat([items, others], 0)
-    scores = tf.matmul(queries, candidates, transpose_b=True)
-    scores = tf.cast(scores, tf.float32) / tf.cast(temperature, tf.float32)
-    if log_q is not None:
-        correction = log_q if others is None else tf.concat([log_q, other_log_q], 0)
-        scores -= tf.cast(correction, tf.float32)[None, :]
-    rows = tf.range(batch)
-    own = rows[:, None] == tf.range(tf.shape(candidates)[0])[None, :]
-    masked = None
-    if item_ids is not None:
-        ids = item_ids if others is None else tf.concat([item_ids, other_ids], 0)
-        masked = item_ids[:, None] == ids[None, :]
+    rows = tf.range(tf.shape(queries)[0])
+    candidates = _together(items, others)
+    queries = tf.cast(queries, tf.float32) / tf.cast(temperature, tf.float32)
+    bias = None if log_q is None else tf.cast(_together(log_q, other_log_q), tf.float32)
     if weights is not None:
-        filler = tf.cast(weights, tf.float32) <= 0
+        filler = tf.where(tf.cast(weights, tf.float32) > 0, 0.0, -MASKED)
         if others is not None:
-            filler = tf.concat([filler, tf.zeros(tf.shape(others)[:1], tf.bool)], 0)
-        masked = filler[None, :] if masked is None else masked | filler[None, :]
-    if masked is not None:
-        scores = tf.where(masked & ~own, MASKED, scores)
+            filler = tf.concat([filler, tf.zeros(tf.shape(others)[:1])], 0)
+        bias = filler if bias is None else bias + filler
+    candidates = tf.cast(candidates, tf.float32)
+    if bias is not None:
+        # As one more coordinate: a pass over all scores costs what the product of two more does.
+        queries = tf.concat([queries, tf.ones_like(queries[:, :1])], 1)
+        candidates = tf.concat([candidates, -bias[:, None]], 1)
+    scores = tf.matmul(queries, candidates, transpose_b=True)
+    if item_ids is not None:
+        hits = item_ids[:, None] == _together(item_ids, other_ids)[None, :]
+        hits = tf.linalg.set_diag(hits, tf.zeros_like(item_ids, tf.bool))
+        # Added, not chosen: the gradient of a choice walks the scores twice more.
+        scores += tf.cast(hits, tf.float32) * MASKED
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=rows, logits=scores)
     return weighted_mean(losses, weights)
+
+
+def _together(first: Any, second: Any | None) -> Any:
+    return first if second is None else tf.concat([first, second], 0)

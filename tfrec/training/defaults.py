@@ -6,8 +6,9 @@
   from 10 million positives.
 - `training.epochs`: so that 20 million examples are read, from 1 to 60.
 - `optimizer.embedding`: `adam` up to 50 million table weights, `adagrad` beyond.
-- `optimizer.embedding_learning_rate`: 0.05 for `adagrad`, `rowwise_adagrad` and `ftrl`, else
-  `learning_rate`.
+- `optimizer.embedding_learning_rate`: 0.05 for `adagrad`, `rowwise_adagrad` and `ftrl`, five times
+  `learning_rate` for `adam`, `learning_rate` for `sgd`. (Five times gave ids on MovieLens small 0.096
+  validation NDCG@20 in 5 epochs, once 0.093 in 18.)
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _FULL_SOFTMAX_ITEMS = 20_000
 _EXAMPLES = 20_000_000
 _ADAM_WEIGHTS = 50_000_000
 _ADAGRAD_RATE = 0.05
+_ADAM_FACTOR = 5
 
 
 def resolve(config: ModelConfig, manifest: Manifest) -> tuple[ModelConfig, list[str]]:
@@ -76,11 +78,11 @@ def resolve(config: ModelConfig, manifest: Manifest) -> tuple[ModelConfig, list[
         "adam" if tables <= _ADAM_WEIGHTS else "adagrad",
         f"{tables:,} weights in id tables",
     )
-    adaptive = embedding in ("adagrad", "rowwise_adagrad", "ftrl")
+    dense_rate = config.optimizer.learning_rate
     rate = choose(
         "optimizer.embedding_learning_rate",
         config.optimizer.embedding_learning_rate,
-        _ADAGRAD_RATE if adaptive else config.optimizer.learning_rate,
+        {"adam": _ADAM_FACTOR * dense_rate, "sgd": dense_rate}.get(embedding, _ADAGRAD_RATE),
         embedding,
     )
     return (
