@@ -36,6 +36,7 @@ MODEL = [
     "tensorflow-recommenders>=0.7.7",
     "safetensors>=0.4",
     "scipy>=1.13",
+    "threadpoolctl>=3.5",
     "pandas>=2.2",
     "pyarrow>=16.0",
     "matplotlib>=3.9",
