@@ -7,8 +7,8 @@
 - `training.epochs`: so that 20 million examples are read, from 1 to 60.
 - `optimizer.embedding`: `adam` up to 50 million table weights, `adagrad` beyond.
 - `optimizer.embedding_learning_rate`: 0.05 for `adagrad`, `rowwise_adagrad` and `ftrl`, five times
-  `learning_rate` for `adam`, `learning_rate` for `sgd`. (Five times gave ids on MovieLens small 0.096
-  validation NDCG@20 in 5 epochs, once 0.093 in 18.)
+  `learning_rate` for `adam`, `learning_rate` for `sgd`. (Five times gave ids on MovieLens small
+  0.096 validation NDCG@20 in 5 epochs, once 0.093 in 18.)
 """
 
 from __future__ import annotations
