@@ -145,7 +145,7 @@ class FakeQueryTower(FakeTower):
 
 def prepared_items(random: np.random.Generator) -> dict[str, np.ndarray]:
     """The whole catalogue in prepared form; each feature misses in some items."""
-    blurbs = np.array([f"blurb {'ab' * i} {i}" for i in range(ITEMS)], object)
+    blurbs = np.array([f"blurb a{'ab' * i} {i}" for i in range(ITEMS)], object)
     values = {
         "title": np.array([f"Título {i}" for i in range(ITEMS)], object),
         "blurb": blurbs,
