@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         held_out,
         rankings,
         model=trained.config.name,
-        data=str(trained.data),
+        data=trained.manifest.dataset.name,
         fingerprint=trained.manifest.fingerprint,
         ks=ks or DEFAULT_KS,
         gate=gate,
