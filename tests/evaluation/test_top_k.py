@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from tfrec.errors import DataError
 from tfrec.evaluation.compressed_rows import CompressedRows
-from tfrec.evaluation.top_k import top_k, top_k_blocks, top_k_of_scores
+from tfrec.evaluation.top_k import _blocks, top_k, top_k_blocks, top_k_of_scores
 
 
 def sorted_lists(scores, k, seen=None, candidates=None):
@@ -116,6 +117,34 @@ def test_blocks_of_users_give_the_same_lists():
     assert [(at.start, at.stop) for at, _ in parts][-1][1] == 2500 and len(parts) > 1
     together = np.concatenate([part.items for _, part in parts])
     np.testing.assert_array_equal(together, sorted_lists(queries @ vectors.T, 5))
+
+
+def test_threads_give_the_same_lists_and_leave_blas_as_it_was():
+    """Each processor has users of its own; between blocks the caller's products use all again."""
+    rng = np.random.default_rng(3)
+    queries, vectors = integer_vectors(rng, 390, 4, 3), integer_vectors(rng, 5000, 4, 3)
+    # The best of everyone in one block, which most of them have seen.
+    vectors[4096:4112] = 30
+    seen = random_seen(rng, 390, 5000, 50)
+    before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    arguments = {"threads": 3, "users_at_once": 1024, "k": 25, "items": 5000}
+    found = []
+    for at, lists in _blocks(
+        lambda at: (
+            lambda start, stop, tile: np.matmul(vectors[start:stop], queries[at].T, out=tile)
+        ),
+        users=390,
+        seen=seen,
+        chosen=None,
+        **arguments,
+    ):
+        assert before == [
+            pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        ]
+        found.append((at.start, lists.items))
+    assert [start for start, _ in found] == [0, 130, 260]
+    expected = sorted_lists(queries @ vectors.T, 25, seen)
+    np.testing.assert_array_equal(np.concatenate([lists for _, lists in found]), expected)
 
 
 def test_memory_does_not_grow_with_users_times_items():
