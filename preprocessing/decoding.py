@@ -11,18 +11,20 @@ import io
 import struct
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from preprocessing.caching import ContentCache
 from preprocessing.shapes import media_shape
 from tfrec.config import FeatureConfig
 from tfrec.errors import DescriptionError
 from tfrec.media import MAX_PIXELS, decode_audio, decode_image, resample
 
-__all__ = ["decode_media", "require_decoder"]
+__all__ = ["decode_different", "decode_media", "require_decoder"]
 
 Tensors = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -47,6 +49,49 @@ def require_decoder(config: FeatureConfig, name: str) -> None:
             received="no module named `av`",
             remedy="Install `tfrec[video]`",
         ) from error
+
+
+def decode_different(
+    config: FeatureConfig, files: Sequence[bytes], hashes: Sequence[bytes], cache: Path | None
+) -> tuple[Tensors, Mask]:
+    """Decodes each different file once, and none that the cache knows.
+
+    Args:
+        config: An image, audio or video feature.
+        files: Whole files.
+        hashes: Of each.
+        cache: Folder with what earlier runs decoded, if there is one.
+
+    Returns:
+        What `decode_media` does.
+    """
+    first = {value: place for place, value in reversed(list(enumerate(hashes)))}
+    store = None if cache is None else _store(cache, config)
+    known = {} if store is None else store.find(list(first))
+    missing = [value for value in first if value not in known]
+    tensors, valid = decode_media(config, [files[first[value]] for value in missing])
+    fresh = {value: tensors[place] for place, value in enumerate(missing) if valid[place]}
+    if store is not None:
+        # What can't be decoded isn't kept: another decoder may be installed by the next run.
+        store.add(fresh)
+    known |= fresh
+    output = np.zeros((len(hashes), *tensors.shape[1:]), tensors.dtype)
+    for place, value in enumerate(hashes):
+        if value in known:
+            output[place] = known[value]
+    return output, np.array([value in known for value in hashes], bool)
+
+
+def _store(cache: Path, config: FeatureConfig) -> ContentCache:
+    options = {
+        "image": ("size",),
+        "audio": ("sample_rate", "seconds"),
+        "video": ("size", "seconds", "frames"),
+    }[config.modality]
+    depends_on = {name: getattr(config, name) for name in options}
+    depends_on |= {"modality": config.modality, "tensorflow": tf.__version__}
+    kind = np.int16 if config.modality == "audio" else np.uint8
+    return ContentCache(cache, "decoded", depends_on, media_shape(config), kind)
 
 
 def decode_media(

@@ -1,7 +1,8 @@
 """Run frozen encoders once over every different content, by Beam's RunInference.
 
-hashes of all items ─ the first item of each hash ─ batches of items
+hashes of all items ─ the first item of each hash that no earlier run encoded ─ batches of items
   ─▶ LoadContents ─▶ RunInference(EncoderHandler) ─▶ StoreVectors ─▶ vectors-NAME.npy [unique, d]
+With a cache the vectors are kept by hash as well, for later runs.
 index-NAME.npy int32 [items] tells each item's row, -1 where the content is missing.
 """
 
@@ -21,6 +22,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
 
+from preprocessing.caching import ContentCache, content_hash
 from preprocessing.media_files import read_media
 from preprocessing.paths import DataRoot
 from preprocessing.spilling import read_table, save_array
@@ -55,10 +57,12 @@ class ContentBatch:
     Attributes:
         key: Unique among the batches of a feature.
         items: Places in the catalogue.
+        hashes: Of their contents.
     """
 
     key: str
     items: tuple[int, ...]
+    hashes: tuple[bytes, ...]
 
 
 class EncoderHandler(ModelHandler[npt.NDArray[Any], npt.NDArray[np.float32], Encoder]):
@@ -157,12 +161,15 @@ class _LoadContents(beam.DoFn):
 class _StoreVectors(beam.DoFn):
     """Writes each batch's vectors, and then its result."""
 
-    def __init__(self, folder: Path, results: str) -> None:
-        self._folder, self._results = folder, results
+    def __init__(self, folder: Path, results: str, cache: ContentCache | None) -> None:
+        self._folder, self._results, self._cache = folder, results, cache
 
     def process(self, element: tuple[ContentBatch, npt.NDArray[np.float32]]) -> Iterator[str]:
         batch, vectors = element
-        save_array(self._folder / f"{batch.key}.npy", np.asarray(vectors, np.float32))
+        vectors = np.asarray(vectors, np.float32)
+        save_array(self._folder / f"{batch.key}.npy", vectors)
+        if self._cache is not None:
+            self._cache.add(dict(zip(batch.hashes, vectors, strict=True)))
         replace_file(Path(self._results) / f"{batch.key}.pickle", pickle.dumps(len(vectors)))
         yield batch.key
 
@@ -177,6 +184,7 @@ def encode_feature(
     catalogue: Path,
     prepared: Sequence[tuple[int, Path]],
     work: Path,
+    cache: Path | None = None,
 ) -> Encoder:
     """Encodes a feature of all items.
 
@@ -189,6 +197,7 @@ def encode_feature(
         catalogue: The validated items.
         prepared: First item and file of each run of prepared items.
         work: Folder for `vectors-NAME.npy` and `index-NAME.npy`.
+        cache: Folder with vectors of earlier runs.
 
     Returns:
         The encoder that did it.
@@ -202,10 +211,12 @@ def encode_feature(
     index, firsts = _unique(hashes)
     save_array(work / f"index-{name}.npy", index)
     folder = work / f"encoded-{name}"
+    store = None if cache is None else _store(cache, encoder)
+    known = {} if store is None else store.find(list(firsts))
+    missing = [value for value in firsts if value not in known]
     step = _TEXTS if config.modality == "text" else _MEDIA
     batches = [
-        ContentBatch(f"batch-{start // step:06d}", tuple(firsts[start : start + step]))
-        for start in range(0, len(firsts), step)
+        _batch(missing[start : start + step], firsts) for start in range(0, len(missing), step)
     ]
     stage = f"encode-{name}"
     size = encoder.image_size
@@ -220,27 +231,52 @@ def encode_feature(
             | "LoadContents" >> beam.ParDo(load)
         )
         vectors = contents | "Encode" >> RunInference(KeyedModelHandler(handler))
-        _ = vectors | "StoreVectors" >> beam.ParDo(_StoreVectors(folder, results))
+        _ = vectors | "StoreVectors" >> beam.ParDo(_StoreVectors(folder, results, store))
 
+    title = f"encode {name}: {len(missing):,} different by {config.encoder}"
+    if known:
+        title += f", {len(known):,} from the cache"
     if batches:
-        title = f"encode {name}: {len(firsts):,} different by {config.encoder}"
         stages.run_pipeline(stage, title, build, len(batches))
-    parts = [np.load(folder / f"{batch.key}.npy", mmap_mode="r") for batch in batches]
-    empty = np.zeros((0, encoder.dimension), np.float32)
-    save_array(work / f"vectors-{name}.npy", np.concatenate([empty, *parts]))
+    elif known:
+        stages.say(title)
+    vectors = np.zeros((len(firsts), encoder.dimension), np.float32)
+    places = {value: place for place, value in enumerate(firsts)}
+    for value, vector in known.items():
+        vectors[places[value]] = vector
+    for batch in batches:
+        own = [places[value] for value in batch.hashes]
+        vectors[own] = np.load(folder / f"{batch.key}.npy", mmap_mode="r")
+    save_array(work / f"vectors-{name}.npy", vectors)
     return encoder
 
 
-def _unique(hashes: Sequence[bytes | None]) -> tuple[npt.NDArray[np.int32], list[int]]:
+def _store(cache: Path, encoder: Encoder) -> ContentCache:
+    depends_on = {
+        "encoder": encoder.fingerprint,
+        "modality": encoder.modality,
+        "tensorflow": tf.__version__,
+    }
+    return ContentCache(cache, "encoded", depends_on, (encoder.dimension,), np.float32)
+
+
+def _batch(hashes: Sequence[bytes], firsts: Mapping[bytes, int]) -> ContentBatch:
+    """A batch whose key tells its contents: with a cache, a resumed run has other batches."""
+    items = sorted((firsts[value], value) for value in hashes)
+    key = f"batch-{content_hash(b''.join(value for _, value in items)).hex()}"
+    return ContentBatch(key, tuple(item for item, _ in items), tuple(value for _, value in items))
+
+
+def _unique(hashes: Sequence[bytes | None]) -> tuple[npt.NDArray[np.int32], dict[bytes, int]]:
     """Each item's place among the different contents, and the first item of each."""
     places: dict[bytes, int] = {}
-    firsts: list[int] = []
+    firsts: dict[bytes, int] = {}
     index = np.full(len(hashes), -1, np.int32)
     for item, value in enumerate(hashes):
         if value is None:
             continue
         if value not in places:
             places[value] = len(firsts)
-            firsts.append(item)
+            firsts[value] = item
         index[item] = places[value]
     return index, firsts

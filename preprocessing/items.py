@@ -7,7 +7,6 @@ comments-*.arrow  comments of the train part ─┴▶ prepared-S.arrow: what re
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from preprocessing.caching import content_hash
 from preprocessing.comments import SENTIMENT, TEXT
 from preprocessing.entities import ID, LINE
 from preprocessing.fitting import FeatureFit, fit_column, normalize_values
@@ -32,7 +32,7 @@ from tfrec.config import FeatureConfig
 from tfrec.config.dataset import MEDIA
 from tfrec.schema import COMMENTS, COMMENTS_COUNT, COMMENTS_SENTIMENT, RowCounts
 
-__all__ = ["COMMENT_FEATURES", "ItemSummary", "PrepareItems", "content_hash", "prepared_schema"]
+__all__ = ["COMMENT_FEATURES", "ItemSummary", "PrepareItems", "prepared_schema"]
 
 # Letters of an item's comments that are kept, for each token: an encoder reads no further.
 _LETTERS_PER_TOKEN = 8
@@ -74,6 +74,7 @@ class PrepareItems:
         comments: Files of the partitions' train comments.
         trained: `.npy` bool [catalogue], items with an event in the train part.
         encoded: Features whose content is to be hashed for an encoder.
+        cache: Folder with media that earlier runs decoded.
         output: The Arrow file.
     """
 
@@ -87,6 +88,7 @@ class PrepareItems:
     comments: tuple[Path, ...]
     trained: Path
     encoded: frozenset[str]
+    cache: Path | None
     output: Path
 
     def run(self) -> ItemSummary:
@@ -130,12 +132,14 @@ class PrepareItems:
     def _media(
         self, root: DataRoot, name: str, config: FeatureConfig, rows: Any, summary: ItemSummary
     ) -> Any:
-        from preprocessing.decoding import decode_media
+        from preprocessing.decoding import decode_different
 
         refusals = Refusals(name)
         cells = rows.column(name).to_pylist()
         files = [read_media(root, cell, config.path is not None) for cell in cells]
-        tensors, valid = decode_media(config, [file.data for file in files])
+        hashes = [content_hash(file.data) for file in files]
+        data = [file.data for file in files]
+        tensors, valid = decode_different(config, data, hashes, self.cache)
         for file, good, line in zip(files, valid, rows.column(LINE).to_pylist(), strict=True):
             if file.found and not good:
                 received = file.received or f"{len(file.data)} bytes that can't be decoded"
@@ -150,13 +154,12 @@ class PrepareItems:
         summary.refusals.append(refusals)
         if name in self.encoded:
             summary.hashes[name] += [
-                content_hash(file.data) if good else None
-                for file, good in zip(files, valid, strict=True)
+                value if good else None for value, good in zip(hashes, valid, strict=True)
             ]
-        data = [
+        prepared = [
             tensor.tobytes() if good else None for tensor, good in zip(tensors, valid, strict=True)
         ]
-        return pa.array(data, pa.binary())
+        return pa.array(prepared, pa.binary())
 
     def _comments(self) -> dict[str, Any]:
         """Text, mean sentiment and number of each item's comments in the train part."""
@@ -193,11 +196,6 @@ def prepared_schema(features: dict[str, FeatureConfig]) -> Any:
         kind = pa.binary() if config.modality in MEDIA else kinds.get(config.modality)
         fields.append((name, kind or pa.list_(pa.float32(), config.dimension or 1)))
     return pa.schema(fields)
-
-
-def content_hash(data: bytes) -> bytes:
-    """What tells equal contents: 16 bytes of BLAKE2b."""
-    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def _plain(config: FeatureConfig, column: Any) -> Any:

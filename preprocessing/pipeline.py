@@ -62,6 +62,7 @@ def preprocess(
     encode: bool = True,
     max_rejected: float = 0.05,
     resume: bool = False,
+    cache: str | Path | None = None,
     stream: TextIO | None = None,
 ) -> Manifest:
     """Prepares a data set; `out` appears, or is replaced, only when it is whole.
@@ -75,6 +76,8 @@ def preprocess(
         encode: Whether the frozen encoders that the description names are run.
         max_rejected: Largest share of a source's rows, or of a feature's files, to be refused.
         resume: Whether to go on with what an equal run left when it was broken off.
+        cache: Folder for decoded and encoded media by content: what it knows isn't computed again.
+            Several runs may share it at once.
         stream: Where progress goes; `None` is silent.
 
     Returns:
@@ -96,7 +99,8 @@ def preprocess(
     with open_workspace(Path(out), plan.fingerprint, resume) as workspace:
         stages = Stages(workspace.work, beam_options, stream)
         try:
-            manifest = _Run(plan, workspace, stages, max_rejected).run()
+            folder = None if cache is None else Path(cache)
+            manifest = _Run(plan, workspace, stages, max_rejected, folder).run()
             workspace.publish()
         except TfrecError:
             workspace.keep_refused()
@@ -117,9 +121,15 @@ class _Run:
     """The stages of one run, in order; each method's result is what the next ones need."""
 
     def __init__(
-        self, plan: Plan, workspace: Workspace, stages: Stages, max_rejected: float
+        self,
+        plan: Plan,
+        workspace: Workspace,
+        stages: Stages,
+        max_rejected: float,
+        cache: Path | None,
     ) -> None:
         self._plan = plan
+        self._cache = cache
         self._work = workspace.work
         self._layout = DataLayout(workspace.data)
         self._stages = stages
@@ -308,6 +318,7 @@ class _Run:
                 comments=comments if self._plan.config.comments else (),
                 trained=self._work / "trained.npy",
                 encoded=frozenset(self._plan.encoded),
+                cache=self._cache,
                 output=prepared_path(self._work, shard),
             )
             for shard, (start, stop) in enumerate(
@@ -345,6 +356,7 @@ class _Run:
                     (start, prepared_path(self._work, shard)) for shard, start in enumerate(starts)
                 ],
                 work=self._work,
+                cache=self._cache,
             )
             known[name] = {
                 "encoded_dim": encoder.dimension,

@@ -18,6 +18,7 @@ EXAMPLES = [
     "tfrec preprocess music/dataset.yaml data",
     "tfrec preprocess movielens-small data --data-root movielens",
     "tfrec preprocess my.yaml data --set split.test=0.2 --set interactions.path=other.csv",
+    "tfrec preprocess my.yaml data --cache media-cache   # a second run encodes what changed",
     "tfrec preprocess my.yaml data --no-encode --max-rejected 0.01",
     "tfrec preprocess my.yaml data --json -- --direct_num_workers=4   # options of Apache Beam",
 ]
@@ -52,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--no-encode", action="store_true", help="skip the frozen encoders; train on raw media")
     add("--resume", action="store_true", help="go on with what a run that was broken off left")
+    add(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        help="keep decoded and encoded media by content, and don't compute again what is kept",
+    )
     add("--json", action="store_true", help="print the manifest's counts as JSON")
 
 
@@ -72,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         encode=not arguments.no_encode,
         max_rejected=arguments.max_rejected,
         resume=arguments.resume,
+        cache=arguments.cache,
         stream=sys.stderr,
     )
     print(_counts(manifest) if arguments.json else _sentence(arguments.out, manifest))
