@@ -14,6 +14,7 @@ from tfrec.evaluation.held_out import HeldOut
 from tfrec.evaluation.media import ItemMedia
 from tfrec.evaluation.rankings import Rankings
 from tfrec.evaluation.report import report
+from tfrec.evaluation.user_values import measure_users
 
 __all__ = ["read_history", "write_evaluation"]
 
@@ -25,7 +26,7 @@ def write_evaluation(
     rankings: Sequence[Rankings],
     media: ItemMedia,
 ) -> list[Path]:
-    """Writes metrics.json, report.html, and BLESSED or NOT_BLESSED last.
+    """Writes metrics.json, user_values.npz, report.html, and BLESSED or NOT_BLESSED last.
 
     Args:
         run: The run directory.
@@ -40,6 +41,13 @@ def write_evaluation(
     root = Path(run)
     metrics, page = root / "metrics.json", root / "report.html"
     _write(metrics, found.model_dump_json(indent=1) + "\n")
+    measure_users(
+        held_out,
+        rankings[0],
+        primary=found.primary,
+        fingerprint=found.fingerprint,
+        modalities={**held_out.items.present, **media.present},
+    ).write(root)
     _write(page, report(found, held_out, rankings, media, read_history(root)))
     return [metrics, page, write_verdict(root, found.verdict)]
 
