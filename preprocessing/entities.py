@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 
 from preprocessing.batches import RawBatch
 from preprocessing.cells import as_embedding, as_identifier, as_number, as_tags, as_text
+from preprocessing.quality import check_columns
 from preprocessing.ranges import ReadRange
 from preprocessing.rejecting import Refusals, RowCheck
 from preprocessing.spilling import PartitionedWriter, partition_of
-from tfrec.config import FeatureConfig
+from tfrec.config import ColumnRules, FeatureConfig
 from tfrec.config.dataset import MEDIA
 
 __all__ = ["ReadEntities", "columns_of", "entity_schema"]
@@ -34,6 +35,7 @@ class ReadEntities:
         source: `items` or `users`.
         id_column: The column with the id.
         features: Features by name.
+        rules: Ranges and allowed values of columns.
         range: What to read.
         output: The Arrow file; for users one batch a partition.
         partitions: Partitions of users; 1 for items, which keep the order of their file.
@@ -43,6 +45,7 @@ class ReadEntities:
     source: str
     id_column: str
     features: dict[str, FeatureConfig]
+    rules: ColumnRules
     range: ReadRange
     output: Path
     partitions: int
@@ -53,7 +56,7 @@ class ReadEntities:
         schema = entity_schema(self.features)
         writer = PartitionedWriter(self.output, schema, self.partitions)
         read = 0
-        for batch in self.range.read(columns_of(self.id_column, self.features)):
+        for batch in self.range.read(columns_of(self.id_column, self.features, self.rules)):
             read += batch.read
             table = self._validate(batch, refusals)
             places = partition_of(table.column(ID).combine_chunks(), self.partitions)
@@ -67,6 +70,7 @@ class ReadEntities:
         ids, empty, torn = as_identifier(raw)
         check.refuse(empty, f"empty_{self.source[:-1]}_id", raw, self.id_column)
         check.refuse(torn, "bad_id", raw, self.id_column)
+        check_columns(check, batch.columns, self.rules)
         columns = {ID: ids}
         for name, feature in self.features.items():
             columns[name] = self._feature(name, feature, batch, check)
@@ -111,9 +115,9 @@ class ReadEntities:
         return pa.StructArray.from_arrays([paths, pa.nulls(batch.rows, pa.binary())], MEDIA_FIELDS)
 
 
-def columns_of(id_column: str, features: dict[str, FeatureConfig]) -> list[str]:
-    """The source columns that an id and features need, each once."""
-    names = [id_column]
+def columns_of(id_column: str, features: dict[str, FeatureConfig], rules: ColumnRules) -> list[str]:
+    """The source columns that an id, features and rules need, each once."""
+    names = [id_column, *rules.rule_columns]
     for name, feature in features.items():
         names += _own_columns(name, feature)
         if feature.path is not None:

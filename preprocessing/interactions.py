@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 
 from preprocessing.batches import RawBatch
 from preprocessing.cells import as_identifier, as_number, as_text, as_timestamp
+from preprocessing.quality import check_columns, check_window, parse_window
 from preprocessing.ranges import ReadRange
 from preprocessing.rejecting import Refusals, RowCheck
 from preprocessing.spilling import PartitionedWriter, partition_of, read_table, replacing
-from tfrec.config import InteractionsConfig, LabelRule, SplitConfig
+from tfrec.config import FeatureConfig, InteractionsConfig, InteractionsSource, SplitConfig
 from tfrec.schema import SPLITS
 
 __all__ = [
@@ -44,7 +45,8 @@ class ReadInteractions:
 
     Attributes:
         key: Unique among the ranges.
-        config: What the columns mean.
+        config: What is asked of all sources.
+        source: What the columns of this one mean.
         split: A ready-made split is a column as well.
         range: What to read.
         catalogue: The Arrow file with the catalogue's ids in order.
@@ -54,6 +56,7 @@ class ReadInteractions:
 
     key: str
     config: InteractionsConfig
+    source: InteractionsSource
     split: SplitConfig
     range: ReadRange
     catalogue: Path
@@ -66,7 +69,8 @@ class ReadInteractions:
         ids = read_table(self.catalogue).column("id").combine_chunks()
         writer = PartitionedWriter(self.output, interaction_schema(self.config), self.partitions)
         read, times = 0, [np.zeros(0, np.int64)]
-        for batch in self.range.read(interaction_columns(self.config, self.split)):
+        names = interaction_columns(self.source, self.config.context, self.split)
+        for batch in self.range.read(names):
             read += batch.read
             table = self._validate(batch, refusals, ids)
             times.append(table.column(TIME).to_numpy())
@@ -78,17 +82,21 @@ class ReadInteractions:
         return read, refusals
 
     def _validate(self, batch: RawBatch, refusals: Refusals, catalogue: Any) -> Any:
-        config, columns = self.config, batch.columns
+        config, source, columns = self.config, self.source, batch.columns
         check = RowCheck(batch, self.range.file.name, refusals)
-        users, items, times = locate(batch, check, config.user, config.item, config.timestamp)
-        places = find_items(items, catalogue, check)
-        label = _labels(config.label, columns, check)
-        weight = _numbers(config.weight, 1.0, columns, check)
-        check.refuse(weight < 0, "negative_weight", columns.get(config.weight or ""), "weight")
-        dwell = _numbers(config.dwell, 0.0, columns, check)
-        event = (
-            as_text(columns[config.event]) if config.event else pa.nulls(batch.rows, pa.string())
-        )
+        users, items, times = locate(batch, check, source.user, source.item, source.timestamp)
+        check_columns(check, columns, source)
+        check_window(check, times, parse_window(config.since, config.until))
+        orphans = "unknown_item" if config.orphans == "refuse" else "orphan_event"
+        places = find_items(items, catalogue, check, orphans)
+        label = _labels(source, columns, check)
+        weight = _numbers(source.weight, 1.0, columns, check)
+        check.refuse(weight < 0, "negative_weight", columns.get(source.weight or ""), "weight")
+        dwell = _numbers(source.dwell, 0.0, columns, check)
+        if source.event is None:
+            event = pa.array([source.event_type] * batch.rows, pa.string())
+        else:
+            event = as_text(columns[source.event])
         table = {
             USER: users,
             ITEM: pa.array(places),
@@ -139,21 +147,25 @@ def locate(
     return ids[0], ids[1], times
 
 
-def find_items(items: Any, catalogue: Any, check: RowCheck) -> npt.NDArray[np.int32]:
-    """The catalogue's index of each id; refuses those that it lacks."""
+def find_items(
+    items: Any, catalogue: Any, check: RowCheck, rule: str = "unknown_item"
+) -> npt.NDArray[np.int32]:
+    """The catalogue's index of each id; refuses those that it lacks by `rule`."""
     unique = items.dictionary_encode()
     found = pc.fill_null(pc.index_in(unique.dictionary, value_set=catalogue), -1)
     places = found.to_numpy(zero_copy_only=False).astype(np.int32)[unique.indices.to_numpy()]
-    check.refuse(places < 0, "unknown_item", items, "item")
+    check.refuse(places < 0, rule, items, "item")
     return np.asarray(places, np.int32)
 
 
-def interaction_columns(config: InteractionsConfig, split: SplitConfig) -> list[str]:
-    """The source columns that a description needs, each once."""
-    names: list[str | None] = [config.user, config.item, config.timestamp, config.event]
-    names += [config.label.column if config.label else None, config.weight, config.dwell]
-    names += [split.column if split.method == "column" else None]
-    for name, feature in config.context.items():
+def interaction_columns(
+    source: InteractionsSource, context: dict[str, FeatureConfig], split: SplitConfig
+) -> list[str]:
+    """The columns of a source that a description needs, each once."""
+    names: list[str | None] = [source.user, source.item, source.timestamp, source.event]
+    names += [source.label.column if source.label else None, source.weight, source.dwell]
+    names += [split.column if split.method == "column" else None, *source.rule_columns]
+    for name, feature in context.items():
         names += feature.columns(name)
     return list(dict.fromkeys(name for name in names if name is not None))
 
@@ -202,10 +214,11 @@ def _numbers(
 
 
 def _labels(
-    rule: LabelRule | None, columns: dict[str, Any], check: RowCheck
+    source: InteractionsSource, columns: dict[str, Any], check: RowCheck
 ) -> npt.NDArray[np.float32]:
+    rule = source.label
     if rule is None:
-        return np.ones(len(check.refused), np.float32)
+        return np.full(len(check.refused), source.positive, np.float32)
     column = columns[rule.column]
     if isinstance(rule.value, float):
         numbers, wrong = as_number(column)

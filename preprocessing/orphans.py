@@ -46,7 +46,7 @@ def _refused_ids(folder: Path) -> list[str]:
         with open(path, encoding="utf-8") as stream:
             for line in stream:
                 row = json.loads(line)
-                if row["rule"] == "unknown_item":
+                if row["rule"] in ("unknown_item", "orphan_event"):
                     ids.append(row["received"])
                 if len(ids) == _LOOKED_AT:
                     return ids

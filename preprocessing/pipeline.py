@@ -34,15 +34,16 @@ from preprocessing.ledger import Ledger
 from preprocessing.orphans import explain_orphans
 from preprocessing.planning import Plan, make_plan
 from preprocessing.publishing import Workspace, open_workspace
+from preprocessing.quality import CorePaths, find_core
 from preprocessing.ranges import ReadRange, cut_file, scans_for
 from preprocessing.rejecting import Refusals
 from preprocessing.shapes import media_bytes
 from preprocessing.spilling import read_table, save_array
 from preprocessing.splitting import find_cuts, require_train
 from preprocessing.stages import Stages
-from preprocessing.timelines import AssembleTimelines
+from preprocessing.timelines import AssembleTimelines, SelectTrainEvents
 from tfrec import schema
-from tfrec.config import DatasetConfig
+from tfrec.config import ColumnRules, DatasetConfig
 from tfrec.errors import DataError, DescriptionError, TfrecError
 from tfrec.schema import DataLayout, Manifest
 
@@ -185,20 +186,21 @@ class _Run:
         sources: Iterable[str],
     ) -> list[ReadEntities]:
         config = self._plan.config
-        known = {
-            "items": (config.items.id, config.items.features, 1),
-            "users": (
-                config.users.id if config.users else "",
-                config.users.features if config.users else {},
-                self._plan.partitions,
-            ),
-        }
+        rows = {"items": config.items, "users": config.users}
         tasks = []
         for source in sorted(sources):
-            column, features, partitions = known[source]
+            known = rows[source]
+            if known is None:
+                continue
+            partitions = 1 if source == "items" else self._plan.partitions
             for key, part, path in self._outputs(source, ranges.get(source, [])):
                 outputs[source].append(path)
-                tasks.append(ReadEntities(key, source, column, features, part, path, partitions))
+                rules = ColumnRules(ranges=known.ranges, allowed=known.allowed)
+                tasks.append(
+                    ReadEntities(
+                        key, source, known.id, known.features, rules, part, path, partitions
+                    )
+                )
         return tasks
 
     def _count(self, results: Iterable[tuple[int, Refusals]]) -> None:
@@ -229,7 +231,14 @@ class _Run:
         config, partitions = self._plan.config, self._plan.partitions
         tasks: list[Any] = [
             ReadInteractions(
-                key, config.interactions, config.split, part, catalogue.ids, path, partitions
+                key,
+                config.interactions,
+                self._plan.behaviour[part.index],
+                config.split,
+                part,
+                catalogue.ids,
+                path,
+                partitions,
             )
             for key, part, path in self._outputs("interactions", ranges["interactions"])
         ]
@@ -246,7 +255,8 @@ class _Run:
                 ", ".join(self._plan.names()["interactions"]),
                 "there is at least one valid interaction",
                 received="none",
-                remedy="Look into the rejected rows, or name another file",
+                remedy=explain_orphans(self._layout.rejected, catalogue.ids)
+                or "Look into the rejected rows, or name another file",
             )
         outputs: tuple[list[Path], list[Path]] = ([], [])
         for task in tasks:
@@ -275,6 +285,12 @@ class _Run:
         starts: Sequence[int],
         statistics: TrainStatistics,
     ) -> None:
+        rules = self._plan.config.interactions
+        with_core = max(rules.min_user_events, rules.min_item_events) > 1
+        cores = [
+            CorePaths.of(self._work / "timelines", partition)
+            for partition in range(self._plan.partitions)
+        ]
         tasks = [
             AssembleTimelines(
                 key=f"partition-{partition:05d}",
@@ -287,10 +303,19 @@ class _Run:
                 names=self._plan.names(),
                 shard_items=starts[1] if len(starts) > 1 else len(statistics.trained),
                 shards=len(starts),
+                core=cores[partition] if with_core else None,
                 output=self._work / "timelines",
             )
             for partition in range(self._plan.partitions)
         ]
+        if with_core:
+            chosen = [
+                SelectTrainEvents(task, paths) for task, paths in zip(tasks, cores, strict=True)
+            ]
+            list(self._stages.run("select", "select events of the train part", chosen))
+            bounds = rules.min_user_events, rules.min_item_events
+            left, dropped = find_core(cores, len(statistics.trained), *bounds)
+            self._stages.say(f"k-core: {left:,} train events left, {dropped:,} dropped")
         for summary in self._stages.run("assemble", "assemble timelines", tasks):
             statistics.add_timelines(summary)
             for refusals in summary.refusals:

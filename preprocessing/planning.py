@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from preprocessing.entities import columns_of
 from preprocessing.interactions import interaction_columns
 from preprocessing.items import COMMENT_FEATURES
 from preprocessing.paths import DataRoot, SourceFile
+from preprocessing.quality import parse_window
 from preprocessing.ranges import RANGE_BYTES, file_columns
 from preprocessing.splitting import given_cuts
 from tfrec import schema
-from tfrec.config import DatasetConfig, FeatureConfig
+from tfrec.config import DatasetConfig, FeatureConfig, InteractionsSource
 from tfrec.errors import DescriptionError
 
 __all__ = ["Plan", "make_plan"]
@@ -49,6 +51,7 @@ class Plan:
         config: The description.
         root: The data root.
         files: Files of each source.
+        behaviour: What the columns of each file of interactions mean.
         item_features: Item features, those of comments among them.
         partitions: Into how many parts users are divided.
         cuts: Given cut-off moments.
@@ -58,6 +61,7 @@ class Plan:
     config: DatasetConfig
     root: Path
     files: dict[str, tuple[SourceFile, ...]]
+    behaviour: tuple[InteractionsSource, ...]
     item_features: dict[str, FeatureConfig]
     partitions: int
     cuts: tuple[int, int] | None
@@ -99,26 +103,14 @@ def make_plan(config: DatasetConfig, data_root: Path, encode: bool) -> Plan:
     """
     root = DataRoot(data_root)
     _check_names(config)
-    files = {
-        "items": root.sources(config.items.path, "items.path"),
-        "interactions": root.sources(config.interactions.path, "interactions.path"),
-    }
-    wanted = {
-        "items": columns_of(config.items.id, config.items.features),
-        "interactions": interaction_columns(config.interactions, config.split),
-    }
-    rows = config.interactions
-    needed = {"items": [config.items.id], "interactions": [rows.user, rows.item, rows.timestamp]}
-    if config.users is not None:
-        files["users"] = root.sources(config.users.path, "users.path")
-        wanted["users"] = columns_of(config.users.id, config.users.features)
-        needed["users"] = [config.users.id]
-    if config.comments is not None:
-        files["comments"] = root.sources(config.comments.path, "comments.path")
-        wanted["comments"] = needed["comments"] = comment_columns(config.comments)
-    for source, columns in wanted.items():
+    parse_window(config.interactions.since, config.interactions.until)
+    files, behaviour = _find_files(root, config)
+    for source, columns, needed in _wanted_columns(config):
         for file in files[source]:
-            _check_columns(source, file, columns, needed[source])
+            _check_columns(source, file, columns, needed)
+    for file, rows in zip(files["interactions"], behaviour, strict=True):
+        columns = interaction_columns(rows, config.interactions.context, config.split)
+        _check_columns("interactions", file, columns, [rows.user, rows.item, rows.timestamp])
     features = dict(config.items.features)
     if config.comments is not None:
         text = FeatureConfig(
@@ -136,11 +128,43 @@ def make_plan(config: DatasetConfig, data_root: Path, encode: bool) -> Plan:
         config=config,
         root=Path(data_root),
         files=files,
+        behaviour=behaviour,
         item_features=features,
         partitions=_partitions(files["interactions"]),
         cuts=given_cuts(config.split),
         encode=encode,
     )
+
+
+def _find_files(
+    root: DataRoot, config: DatasetConfig
+) -> tuple[dict[str, tuple[SourceFile, ...]], tuple[InteractionsSource, ...]]:
+    """The files of each source, and for each file of interactions what its columns mean."""
+    files = {"items": root.sources(config.items.path, "items.path")}
+    found: list[SourceFile] = []
+    behaviour: list[InteractionsSource] = []
+    for place, source in enumerate(config.interactions.united):
+        where = f"interactions.also.{place - 1}.path" if place else "interactions.path"
+        own = root.sources(source.path, where)
+        found += own
+        behaviour += [source] * len(own)
+    files["interactions"] = tuple(found)
+    if config.users is not None:
+        files["users"] = root.sources(config.users.path, "users.path")
+    if config.comments is not None:
+        files["comments"] = root.sources(config.comments.path, "comments.path")
+    return files, tuple(behaviour)
+
+
+def _wanted_columns(config: DatasetConfig) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each source but interactions, with its columns and those that it can't do without."""
+    items, users = config.items, config.users
+    yield "items", columns_of(items.id, items.features, items), [items.id]
+    if users is not None:
+        yield "users", columns_of(users.id, users.features, users), [users.id]
+    if config.comments is not None:
+        columns = comment_columns(config.comments)
+        yield "comments", columns, columns
 
 
 def _partitions(files: tuple[SourceFile, ...]) -> int:

@@ -4,9 +4,14 @@ The rules, by name:
 
     every source    malformed_row, not_utf8
     interactions    empty_user_id, empty_item_id, bad_id, bad_timestamp, unknown_item, bad_number,
-                    negative_weight, bad_label, bad_split, duplicate_event, superseded_event
-    items           empty_item_id, bad_id, duplicate_item_id, bad_number, bad_embedding
-    users           empty_user_id, bad_id, duplicate_user_id, bad_number, user_without_events
+                    negative_weight, bad_label, bad_split, duplicate_event, out_of_range,
+                    not_allowed
+      on request    superseded_event, summed_event, orphan_event, outside_window, bot_user,
+                    below_core
+    items           empty_item_id, bad_id, duplicate_item_id, bad_number, bad_embedding,
+                    out_of_range, not_allowed
+    users           empty_user_id, bad_id, duplicate_user_id, bad_number, user_without_events,
+                    out_of_range, not_allowed
     comments        empty_user_id, empty_item_id, bad_id, bad_timestamp, unknown_item, empty_text
     media           unreadable_media, media_outside_root, media_too_large, media_not_found
 """
@@ -28,7 +33,17 @@ __all__ = ["BY_REQUEST", "Refusals", "RowCheck"]
 
 # Rules that the description asks for, or that say nothing bad about the row: they don't count
 # against `--max-rejected`.
-BY_REQUEST = frozenset({"superseded_event", "user_without_events"})
+BY_REQUEST = frozenset(
+    {
+        "below_core",
+        "bot_user",
+        "orphan_event",
+        "outside_window",
+        "summed_event",
+        "superseded_event",
+        "user_without_events",
+    }
+)
 _SHOWN = 200
 
 

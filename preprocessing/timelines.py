@@ -2,8 +2,9 @@
 
 read        the partition's rows of every range, in the order of the source
 sort        by user and time
-refuse      exact duplicates; by request, repeats
+refuse      exact duplicates
 split       each event is train, validation or test
+refuse      by request: bots, repeats within a part, events outside the k-core of the train part
 join        each comment to the event it belongs to; profiles to users
 count       popularity, vocabularies and moments, of the train part alone
 """
@@ -36,12 +37,13 @@ from preprocessing.interactions import (
     file_and_line,
 )
 from preprocessing.joining import attach_sentiment, exact_duplicates, repeats, sort_order
+from preprocessing.quality import CorePaths, bot_events, sum_repeats
 from preprocessing.rejecting import Refusals
-from preprocessing.spilling import PartitionedWriter, read_partition, write_table
+from preprocessing.spilling import PartitionedWriter, read_partition, save_array, write_table
 from preprocessing.splitting import assign_parts, train_ends
 from tfrec.config import DatasetConfig, FeatureConfig
 
-__all__ = ["CODE", "AssembleTimelines", "TimelineSummary"]
+__all__ = ["CODE", "AssembleTimelines", "SelectTrainEvents", "TimelineSummary"]
 
 CODE = "@code"
 COMMENT_TABLE = pa.schema(
@@ -90,6 +92,7 @@ class AssembleTimelines:
         names: File names of each source, for refusals.
         shard_items: Items of one item shard, which comments are spilled by.
         shards: Item shards.
+        core: Where the k-core is, if one is asked for.
         output: Folder for `events-P.arrow`, `users-P.arrow` and `comments-P.arrow`.
     """
 
@@ -103,24 +106,19 @@ class AssembleTimelines:
     names: dict[str, tuple[str, ...]]
     shard_items: int
     shards: int
+    core: CorePaths | None
     output: Path
 
     def run(self) -> TimelineSummary:
         """Writes the partition and sums it up."""
-        rows = read_partition(self.interactions, self.partition)
-        ids, codes = _rank(rows.column(USER).combine_chunks())
-        rows = rows.drop_columns([USER]).append_column(CODE, pa.array(codes))
-        order = sort_order(codes, rows.column(TIME).to_numpy())
-        rows = rows.take(pa.array(order))
         refusals = Refusals("interactions")
-        rows, ids = self._refuse_duplicates(rows, ids, refusals)
-        parts, offsets = self._parts(rows, len(ids))
-        if self.config.interactions.duplicates == "last":
-            codes, items, _, types = _keys(rows)
-            repeated = repeats(codes, items, types, parts.astype(np.int64), keep_last=True)
-            rows = self._drop(rows, repeated, "superseded_event", ids, refusals)
-            parts = parts[~repeated]
-            offsets = _offsets(_ints(rows, CODE), len(ids))
+        rows, ids, parts = self._filtered(refusals)
+        if self.core is not None:
+            dropped = np.zeros(len(parts), bool)
+            dropped[parts == 0] = np.load(self.core.dropped)
+            rows, parts = self._drop(rows, parts, dropped, "below_core", ids, refusals)
+        rows, ids = _forget_users(rows, ids)
+        offsets = _offsets(_ints(rows, CODE), len(ids))
         ends = train_ends(self.cuts, offsets, _ints(rows, TIME), parts)
         sentiment = self._join_comments(rows, ids, parts, ends)
         rows = self._finish(rows, parts, sentiment)
@@ -130,34 +128,69 @@ class AssembleTimelines:
         profile, refused_users = self._join_profiles(ids, trained)
         return self._summarise(rows, parts, profile, [refusals, refused_users])
 
-    def _refuse_duplicates(self, rows: Any, ids: Any, refusals: Refusals) -> tuple[Any, Any]:
+    def write_core(self, paths: CorePaths) -> None:
+        """Writes the train part's users and items, for the k-core."""
+        rows, _, parts = self._filtered(Refusals("interactions"))
+        save_array(paths.users, _ints(rows, CODE)[parts == 0])
+        save_array(paths.items, _ints(rows, ITEM)[parts == 0])
+
+    def _filtered(self, refusals: Refusals) -> tuple[Any, Any, npt.NDArray[np.int8]]:
+        """Events by user and time, the users' ids, and the part of each event."""
+        rows = read_partition(self.interactions, self.partition)
+        ids, codes = _rank(rows.column(USER).combine_chunks())
+        rows = rows.drop_columns([USER]).append_column(CODE, pa.array(codes))
+        order = sort_order(codes, rows.column(TIME).to_numpy())
+        rows = rows.take(pa.array(order))
+        rule = self.config.interactions
+        given = rows.column(PART).to_numpy()
         codes, items, times, types = _keys(rows)
         duplicate = exact_duplicates(codes, times, items, types)
-        rows = self._drop(rows, duplicate, "duplicate_event", ids, refusals)
-        if self.config.interactions.duplicates == "first":
+        rows, given = self._drop(rows, given, duplicate, "duplicate_event", ids, refusals)
+        if rule.duplicates == "first":
             codes, items, _, types = _keys(rows)
             repeated = repeats(codes, items, types, np.zeros_like(codes), keep_last=False)
-            rows = self._drop(rows, repeated, "superseded_event", ids, refusals)
-        return rows, ids
+            rows, given = self._drop(rows, given, repeated, "superseded_event", ids, refusals)
+        offsets = _offsets(_ints(rows, CODE), len(ids))
+        parts = assign_parts(self.config.split, self.cuts, offsets, _ints(rows, TIME), given)
+        if rule.max_events_per_hour is not None:
+            times = _ints(rows, TIME)
+            bots = bot_events(
+                _ints(rows, CODE), times, parts.astype(np.int64), rule.max_events_per_hour
+            )
+            rows, parts = self._drop(rows, parts, bots, "bot_user", ids, refusals)
+        if rule.duplicates in ("last", "sum"):
+            codes, items, _, types = _keys(rows)
+            places = parts.astype(np.int64)
+            name = "superseded_event"
+            if rule.duplicates == "sum":
+                name = "summed_event"
+                for column in (WEIGHT, DWELL):
+                    values = rows.column(column).to_numpy()
+                    sums = sum_repeats(codes, items, types, places, values)
+                    place = rows.schema.get_field_index(column)
+                    rows = rows.set_column(place, column, pa.array(sums))
+            repeated = repeats(codes, items, types, places, keep_last=True)
+            rows, parts = self._drop(rows, parts, repeated, name, ids, refusals)
+        return rows, ids, parts
 
     def _drop(
-        self, rows: Any, dropped: npt.NDArray[np.bool_], rule: str, ids: Any, refusals: Refusals
-    ) -> Any:
+        self,
+        rows: Any,
+        parts: npt.NDArray[np.int8],
+        dropped: npt.NDArray[np.bool_],
+        rule: str,
+        ids: Any,
+        refusals: Refusals,
+    ) -> tuple[Any, npt.NDArray[np.int8]]:
         if not dropped.any():
-            return rows
+            return rows, parts
         names = self.names["interactions"]
         for row in rows.filter(pa.array(dropped)).select([ORIGIN, CODE, ITEM, TIME]).to_pylist():
             file, line = file_and_line(row[ORIGIN])
             user = ids[row[CODE]].as_py()
             shown = f"user {user}, item number {row[ITEM] + 1}, time {row[TIME]}"
             refusals.add(names[file], line, rule, shown)
-        return rows.filter(pa.array(~dropped))
-
-    def _parts(self, rows: Any, users: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
-        offsets = _offsets(_ints(rows, CODE), users)
-        given = rows.column(PART).to_numpy()
-        parts = assign_parts(self.config.split, self.cuts, offsets, _ints(rows, TIME), given)
-        return parts, offsets
+        return rows.filter(pa.array(~dropped)), parts[~dropped]
 
     def _join_comments(
         self,
@@ -278,6 +311,39 @@ class AssembleTimelines:
             },
             refusals=list(refusals),
         )
+
+
+@dataclass(frozen=True)
+class SelectTrainEvents:
+    """Writes what the k-core of a partition is sought in: a task.
+
+    Attributes:
+        timelines: The partition.
+        paths: Where to write.
+    """
+
+    timelines: AssembleTimelines
+    paths: CorePaths
+
+    @property
+    def key(self) -> str:
+        """Unique among the partitions."""
+        return self.timelines.key
+
+    def run(self) -> None:
+        """Writes users and items of the train part."""
+        self.timelines.write_core(self.paths)
+
+
+def _forget_users(rows: Any, ids: Any) -> tuple[Any, Any]:
+    """Leaves out users of whom no event is left."""
+    codes = _ints(rows, CODE)
+    left = np.unique(codes)
+    if len(left) == len(ids):
+        return rows, ids
+    place = rows.schema.get_field_index(CODE)
+    rows = rows.set_column(place, CODE, pa.array(np.searchsorted(left, codes)))
+    return rows, ids.take(pa.array(left))
 
 
 def _rank(users: Any) -> tuple[Any, npt.NDArray[np.int64]]:

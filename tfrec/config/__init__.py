@@ -5,6 +5,7 @@ from tfrec.config.dataset import (
     DatasetConfig,
     FeatureConfig,
     InteractionsConfig,
+    InteractionsSource,
     ItemsConfig,
     LabelRule,
     Modality,
@@ -13,12 +14,15 @@ from tfrec.config.dataset import (
 )
 from tfrec.config.loading import load_config, parse_override
 from tfrec.config.model import ModelConfig
+from tfrec.config.quality import ColumnRules
 
 __all__ = [
+    "ColumnRules",
     "CommentsConfig",
     "DatasetConfig",
     "FeatureConfig",
     "InteractionsConfig",
+    "InteractionsSource",
     "ItemsConfig",
     "LabelRule",
     "Modality",

@@ -11,13 +11,24 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from tfrec.config.quality import ColumnRules
 
 __all__ = [
     "CommentsConfig",
     "DatasetConfig",
     "FeatureConfig",
     "InteractionsConfig",
+    "InteractionsSource",
     "ItemsConfig",
     "LabelRule",
     "Modality",
@@ -176,19 +187,22 @@ def _named(features: dict[str, FeatureConfig]) -> dict[str, FeatureConfig]:
 Features = Annotated[dict[str, FeatureConfig], AfterValidator(_named)]
 
 
-class InteractionsConfig(_Frozen):
-    """Who did what with which item, when.
+def _parse_label(value: Any) -> Any:
+    return LabelRule.parse(value) if isinstance(value, str) else value
+
+
+class InteractionsSource(ColumnRules):
+    """Files of behaviour, and what their columns mean.
 
     Attributes:
-        path: File or glob (`.csv`, `.jsonl`, `.parquet`, each also `.gz` where text).
+        path: File or glob (`.csv`, `.jsonl`, each also `.gz`; `.parquet`, `.tfrecord`).
         user, item, timestamp: Column names; the timestamp is Unix seconds or ISO 8601.
         event: Column with the event's type (view, like, purchase); optional.
-        label: Rule for a positive; without one every row is positive.
+        event_type: The type of every row, where no column holds it.
+        label: Rule for a positive.
+        positive: Without a rule: whether every row is positive, or none.
         weight: Column with a non-negative weight of the row; optional.
         dwell: Column with seconds watched or listened; optional.
-        context: Features known before the recommendation (device, hour); categorical or numeric.
-        duplicates: Which row of the same user, item and event type is kept: `all` keeps repeats
-            at different times and drops exact repeats of (user, item, timestamp, event).
     """
 
     path: RelativePath
@@ -196,16 +210,56 @@ class InteractionsConfig(_Frozen):
     item: str = "item_id"
     timestamp: str = "timestamp"
     event: str | None = None
-    label: LabelRule | None = None
+    event_type: str | None = Field(None, min_length=1)
+    label: Annotated[LabelRule | None, BeforeValidator(_parse_label)] = None
+    positive: bool = True
     weight: str | None = None
     dwell: str | None = None
-    context: Features = Field(default_factory=dict)
-    duplicates: Literal["all", "first", "last"] = "all"
 
-    @field_validator("label", mode="before")
-    @classmethod
-    def _parse_label(cls, value: Any) -> Any:
-        return LabelRule.parse(value) if isinstance(value, str) else value
+    @model_validator(mode="after")
+    def _one_event(self) -> InteractionsSource:
+        if self.event is not None and self.event_type is not None:
+            raise ValueError("`event` names a column, `event_type` stands in for one: give one")
+        return self
+
+
+class InteractionsConfig(InteractionsSource):
+    """Who did what with which item, when: one kind of file, or several united.
+
+    Attributes:
+        also: Further sources, each with its own columns; what one leaves out has its default, not
+            the first source's value.
+        context: Features known before the recommendation (device, hour); categorical or numeric.
+            Every source has their columns.
+        duplicates: Exact repeats of (user, item, timestamp, event) are always refused
+            (`duplicate_event`). Of other repeats of a user, item and event type within a part,
+            `all` keeps all, `first` and `last` keep one (`superseded_event`), and `sum` keeps the
+            last with the sum of weights and dwell times (`summed_event`).
+        orphans: Events whose item is not in the catalogue: `refuse` counts them against
+            `--max-rejected` (`unknown_item`), `drop` doesn't (`orphan_event`).
+        since, until: Events before, or at or after, these moments are left out
+            (`outside_window`).
+        max_events_per_hour: A user with more in any 60 minutes is taken for a bot (`bot_user`):
+            all events of the part in which that happens, and of later parts, are left out.
+        min_user_events, min_item_events: k-core of the train part: its events of users and items
+            with fewer are left out (`below_core`), until none is left. Later parts are untouched:
+            nothing fitted may depend on them, and users and items without a past belong there.
+    """
+
+    also: tuple[InteractionsSource, ...] = ()
+    context: Features = Field(default_factory=dict)
+    duplicates: Literal["all", "first", "last", "sum"] = "all"
+    orphans: Literal["refuse", "drop"] = "refuse"
+    since: int | str | None = None
+    until: int | str | None = None
+    max_events_per_hour: int | None = Field(None, ge=1)
+    min_user_events: int = Field(1, ge=1)
+    min_item_events: int = Field(1, ge=1)
+
+    @property
+    def united(self) -> tuple[InteractionsSource, ...]:
+        """All sources in order, this one first."""
+        return (self, *self.also)
 
     @field_validator("context")
     @classmethod
@@ -216,7 +270,7 @@ class InteractionsConfig(_Frozen):
         return value
 
 
-class ItemsConfig(_Frozen):
+class ItemsConfig(ColumnRules):
     """The catalogue: one row an item."""
 
     path: RelativePath
@@ -224,7 +278,7 @@ class ItemsConfig(_Frozen):
     features: Features = Field(default_factory=dict)
 
 
-class UsersConfig(_Frozen):
+class UsersConfig(ColumnRules):
     """User profiles: one row a user; users that only appear in interactions have none."""
 
     path: RelativePath
