@@ -1,11 +1,13 @@
-"""Read the files of a media feature, each below the data root and of bounded size."""
+"""Read the files of a media feature, also from tars, each below the root and of bounded size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from preprocessing.paths import DataRoot, OutsideRootError
+from preprocessing.tar_members import read_member, split_at_tar
 
 __all__ = ["MediaFile", "read_media"]
 
@@ -47,11 +49,9 @@ def read_media(root: DataRoot, cell: dict[str, Any], by_pattern: bool) -> MediaF
     if name is None:
         return MediaFile(b"")
     try:
-        path = root.media(name)
-        size = path.stat().st_size
+        data, size = _read(root.media(name))
         if size > MAX_BYTES:
             return MediaFile(b"", name, True, "media_too_large", f"{size} bytes")
-        data = path.read_bytes()
     except OutsideRootError:
         return MediaFile(b"", name, True, "media_outside_root", name)
     except (FileNotFoundError, NotADirectoryError):
@@ -63,3 +63,15 @@ def read_media(root: DataRoot, cell: dict[str, Any], by_pattern: bool) -> MediaF
     if not data:
         return MediaFile(b"", name, True, "unreadable_media", "an empty file")
     return MediaFile(data, name, found=True)
+
+
+def _read(path: Path) -> tuple[bytes, int]:
+    """The bytes of a file or of a tar's member, none when there are too many; and how many."""
+    try:
+        size = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        found = split_at_tar(path)
+        if found is None:
+            raise
+        return read_member(*found, MAX_BYTES)
+    return (b"" if size > MAX_BYTES else path.read_bytes()), size

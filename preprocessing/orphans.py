@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,8 +62,14 @@ def _alphanumeric(name: str) -> str:
     return "".join(letter for letter in name if letter.isalnum())
 
 
+def _number(name: str) -> str:
+    found = re.fullmatch(r"\D*0*([0-9]+)", name)
+    return found[1] if found else name
+
+
 _CHANGES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("leading zeros", _without_zeros),
     ("upper and lower case", str.casefold),
     ("punctuation or spaces", _alphanumeric),
+    ("what comes before the number", _number),
 )

@@ -12,13 +12,15 @@ from tfrec.errors import DataError, DescriptionError
 
 __all__ = ["DataRoot", "OutsideRootError", "SourceFile"]
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "parquet", "tfrecord"]
 _SUFFIXES: dict[str, tuple[Format, bool]] = {
     ".csv": ("csv", False),
     ".csv.gz": ("csv", True),
     ".jsonl": ("jsonl", False),
     ".jsonl.gz": ("jsonl", True),
     ".parquet": ("parquet", False),
+    ".tfrecord": ("tfrecord", False),
+    ".tfrecord.gz": ("tfrecord", True),
 }
 
 
@@ -124,7 +126,7 @@ class DataRoot:
         if not endings:
             raise DescriptionError(
                 f"{field}: {name}",
-                "a source is CSV, JSON Lines or Parquet",
+                "a source is CSV, JSON Lines, Parquet or TFRecord",
                 received=os.path.basename(name),
                 remedy=f"Name it by one of {', '.join(_SUFFIXES)}",
             )

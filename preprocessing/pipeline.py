@@ -28,6 +28,7 @@ from preprocessing.comments import ReadComments
 from preprocessing.counting import TrainStatistics
 from preprocessing.entities import ReadEntities, entity_schema
 from preprocessing.finishing import DataWriter, prepared_path
+from preprocessing.id_types import explain_id_types
 from preprocessing.interactions import ReadInteractions, times_path
 from preprocessing.items import PrepareItems
 from preprocessing.ledger import Ledger
@@ -137,6 +138,8 @@ class _Run:
         self._ledger = Ledger(self._layout.rejected, max_rejected, workspace.refused)
 
     def run(self) -> Manifest:
+        for sentence in explain_id_types(self._plan.id_columns()):
+            self._stages.say(sentence)
         ranges, entities = self._read_entities()
         catalogue = self._build_catalogue(entities["items"])
         users = entities["users"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,22 @@ class Plan:
     def names(self) -> dict[str, tuple[str, ...]]:
         """File names of each source."""
         return {source: tuple(f.name for f in files) for source, files in self.files.items()}
+
+    def id_columns(self) -> dict[str, list[tuple[SourceFile, str]]]:
+        """The first file of each source with its id column, for users and for items."""
+        config = self.config
+        behaviour = zip(self.files["interactions"], self.behaviour, strict=True)
+        first = {id(source): (file, source) for file, source in reversed(list(behaviour))}
+        rows = list(first.values())
+        users = [(file, source.user) for file, source in rows]
+        items = [(self.files["items"][0], config.items.id)]
+        items += [(file, source.item) for file, source in rows]
+        if config.users is not None:
+            users.append((self.files["users"][0], config.users.id))
+        if config.comments is not None:
+            users.append((self.files["comments"][0], config.comments.user))
+            items.append((self.files["comments"][0], config.comments.item))
+        return {"user": users, "item": items}
 
     @property
     def fingerprint(self) -> str:
@@ -210,6 +227,14 @@ def _check_names(config: DatasetConfig) -> None:
 
 
 def _check_features(features: dict[str, FeatureConfig], encode: bool) -> None:
+    for name, config in features.items():
+        if re.search(r"\.(tar\.(gz|bz2|xz)|tgz)/", (config.path or "").lower()):
+            raise DescriptionError(
+                f"items.features.{name}.path",
+                "a tar with media is uncompressed, so that its members can be read in any order",
+                received=config.path,
+                remedy="Unpack it with gunzip; media don't shrink by compression anyway",
+            )
     if any(config.modality == "video" for config in features.values()):
         from preprocessing.decoding import require_decoder
 

@@ -3,8 +3,8 @@
 A text file is cut near every `RANGE_BYTES`; a cut moves to the next end of a row. Whether a byte
 lies within a quoted cell, and on which line, depends on all before it: files of several ranges are
 scanned first, each block counting its quotation marks and newlines (both at memory speed), and the
-running sums tell each range how it starts. Gzip can't be entered in the middle and is one range.
-A Parquet row group is a range.
+running sums tell each range how it starts. Gzip and TFRecord can't be entered in the middle and are
+one range. A Parquet row group is a range.
 
     bytes      0 ────────── 16 MB ────────── 32 MB ─── end
     scan       q=40 n=9000   q=31 n=8800      q=3 n=410
@@ -23,9 +23,20 @@ from preprocessing.csv_reading import parse_csv, read_header, row_end
 from preprocessing.jsonl_reading import first_keys, parse_jsonl
 from preprocessing.parquet_reading import open_parquet, read_row_group
 from preprocessing.paths import SourceFile
+from preprocessing.tfrecord_reading import read_tfrecords, tfrecord_columns
 from tfrec.errors import DataError
 
-__all__ = ["RANGE_BYTES", "Cut", "ReadRange", "ScanBlock", "cut_file", "file_columns", "scans_for"]
+__all__ = [
+    "RANGE_BYTES",
+    "Cut",
+    "ReadRange",
+    "ScanBlock",
+    "cut_file",
+    "file_columns",
+    "last_row_end",
+    "scans_for",
+    "start_of",
+]
 
 # A block of this size takes about a second to parse and validate, and its tables some 100 MB.
 RANGE_BYTES = 16 << 20
@@ -106,6 +117,9 @@ class ReadRange:
                 self.file.path, self.file.name, self.group, columns, self.first_row, PARQUET_ROWS
             )
             return
+        if self.file.format == "tfrecord":
+            yield from read_tfrecords(self.file.path, self.file.name, self.file.compressed, columns)
+            return
         for data, line in self._compressed() if self.file.compressed else self._plain():
             if self.file.format == "csv":
                 yield parse_csv(data, self.header, columns, line)
@@ -152,7 +166,7 @@ class ReadRange:
                     line = self.start.line
                 while block := stream.read(RANGE_BYTES):
                     data = rest + block
-                    end = _last_row_end(data) if quotes else data.rfind(b"\n") + 1
+                    end = last_row_end(data) if quotes else data.rfind(b"\n") + 1
                     rest = data[end:]
                     if end:
                         yield data[:end], line
@@ -170,7 +184,7 @@ class ReadRange:
 
 def scans_for(file: SourceFile, source: str, index: int) -> list[ScanBlock]:
     """The scans that `cut_file` needs: none for a file that is one range anyway."""
-    if file.compressed or file.format == "parquet" or file.size <= RANGE_BYTES:
+    if file.compressed or file.format in ("parquet", "tfrecord") or file.size <= RANGE_BYTES:
         return []
     starts = range(0, file.size - RANGE_BYTES, RANGE_BYTES)
     return [
@@ -199,10 +213,12 @@ def cut_file(
             ranges.append(ReadRange(file, index, group=group, first_row=first))
             first += metadata.row_group(group).num_rows
         return tuple(ranges)
+    if file.format == "tfrecord":
+        return (ReadRange(file, index),)
     header: tuple[str, ...] = ()
     cuts = [Cut(0, exact=True)]
     if file.format == "csv":
-        start = _start_of(file)
+        start = start_of(file)
         header, position = read_header(start, file.name)
         cuts = [Cut(position, line=1 + start.count(b"\n", 0, position), exact=True)]
     quotes, line = 0, 1
@@ -221,15 +237,17 @@ def file_columns(file: SourceFile) -> tuple[tuple[str, ...], bool]:
     """The columns of a file.
 
     Returns:
-        Their names, and whether these are all: JSON Lines declares none, so the keys of its first
-        lines stand for them.
+        Their names, and whether these are all: JSON Lines and TFRecord declare none, so the keys of
+        the first rows stand for them.
 
     Raises:
         DataError: The file is empty or can't be read.
     """
     if file.format == "parquet":
         return tuple(open_parquet(file.path, file.name).schema_arrow.names), True
-    start = _start_of(file)
+    if file.format == "tfrecord":
+        return tfrecord_columns(file.path, file.name, file.compressed), False
+    start = start_of(file)
     if file.format == "csv":
         return read_header(start, file.name)[0], True
     keys = first_keys(start)
@@ -243,7 +261,12 @@ def file_columns(file: SourceFile) -> tuple[tuple[str, ...], bool]:
     return keys, False
 
 
-def _start_of(file: SourceFile) -> bytes:
+def start_of(file: SourceFile) -> bytes:
+    """The first megabyte of a text file.
+
+    Raises:
+        DataError: It is damaged gzip.
+    """
     try:
         with gzip.open(file.path, "rb") if file.compressed else open(file.path, "rb") as stream:
             return bytes(stream.read(_HEADER_BYTES))
@@ -256,11 +279,11 @@ def _start_of(file: SourceFile) -> bytes:
         ) from error
 
 
-def _last_row_end(data: bytes) -> int:
+def last_row_end(data: bytes) -> int:
     r"""Where the last whole row of a block ends, the block starting outside quotes.
 
     Example:
-        >>> _last_row_end(b'1,a\n2,"b\nc')
+        >>> last_row_end(b'1,a\n2,"b\nc')
         4
     """
     marks = data.count(b'"')

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from tests.preprocessing.service import Service, items_of, prepare, rules_of, timelines_of
 from tfrec.config import DatasetConfig
@@ -51,6 +52,25 @@ def _parquet(rows: Rows, path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(_typed(rows)), path, row_group_size=3)
 
 
+def _tfrecord(rows: Rows, path: Path) -> None:
+    options = tf.io.TFRecordOptions(compression_type="GZIP" if path.suffix == ".gz" else "")
+    with tf.io.TFRecordWriter(str(path), options) as writer:
+        for row in _typed(rows):
+            features = {}
+            for key, value in row.items():
+                values = value if isinstance(value, list) else [] if value is None else [value]
+                if values and isinstance(values[0], str):
+                    texts = [text.encode() for text in values]
+                    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=texts))
+                elif values and isinstance(values[0], int):
+                    feature = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+                else:
+                    feature = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+                features[key] = feature
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString())
+
+
 def _csv_of_others(rows: Rows, path: Path) -> None:
     """CRLF, a byte order mark, everything quoted, gzip."""
     text = ",".join(f'"{name}"' for name in rows[0]) + "\r\n"
@@ -71,6 +91,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
         ("jsonl", _jsonl),
         ("jsonl.gz", _jsonl),
         ("parquet", _parquet),
+        ("tfrecord", _tfrecord),
+        ("tfrecord.gz", _tfrecord),
         ("csv.gz", _csv_of_others),
     ],
 )
