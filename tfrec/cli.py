@@ -25,6 +25,7 @@ COMMANDS = {
     "preprocess": "integrate, validate, split and encode raw files into TFRecords, by Beam",
     "train": "train a two-tower model on prepared data",
     "evaluate": "rank the whole catalogue for held-out users, beside baselines, and bless or not",
+    "audit": "prove by rule that nothing held out reached a run's training",
     "compare": "hold evaluated runs against each other, with intervals",
     "recommend": "write ranked items for the users of a split to a Parquet file",
     "export": "publish a blessed run as a SavedModel version for TensorFlow Serving",
