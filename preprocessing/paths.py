@@ -10,10 +10,10 @@ from typing import Literal
 
 from tfrec.errors import DataError, DescriptionError
 
-__all__ = ["DataRoot", "OutsideRootError", "SourceFile"]
+__all__ = ["SUFFIXES", "DataRoot", "OutsideRootError", "SourceFile"]
 
 Format = Literal["csv", "jsonl", "parquet", "tfrecord"]
-_SUFFIXES: dict[str, tuple[Format, bool]] = {
+SUFFIXES: dict[str, tuple[Format, bool]] = {
     ".csv": ("csv", False),
     ".csv.gz": ("csv", True),
     ".jsonl": ("jsonl", False),
@@ -122,15 +122,15 @@ class DataRoot:
                 remedy="Copy the file below the root, or name another root by --data-root",
             )
         lowered = name.lower()
-        endings = [suffix for suffix in _SUFFIXES if lowered.endswith(suffix)]
+        endings = [suffix for suffix in SUFFIXES if lowered.endswith(suffix)]
         if not endings:
             raise DescriptionError(
                 f"{field}: {name}",
                 "a source is CSV, JSON Lines, Parquet or TFRecord",
                 received=os.path.basename(name),
-                remedy=f"Name it by one of {', '.join(_SUFFIXES)}",
+                remedy=f"Name it by one of {', '.join(SUFFIXES)}",
             )
-        kind, compressed = _SUFFIXES[max(endings, key=len)]
+        kind, compressed = SUFFIXES[max(endings, key=len)]
         try:
             with open(path, "rb"):
                 pass

@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "simulate": "write a small music service as real files, every modality in it",
+    "infer": "draft a dataset description from files",
     "preprocess": "integrate, validate, split and encode raw files into TFRecords, by Beam",
     "train": "train a two-tower model on prepared data",
     "evaluate": "rank the whole catalogue for held-out users, beside baselines, and bless or not",
