@@ -143,3 +143,56 @@ def test_ids_beyond_16_777_216_stay_exact() -> None:
     batch = Windows(data, length=1, batch_size=2).batch(0)
     assert sorted(batch["item_index"].numpy().tolist()) == [16_777_217, 2_000_000_001]
     assert batch["history"].numpy().max() == 16_777_217
+
+
+def test_temperature_sampling_makes_rare_items_targets_as_often_as_its_power_says() -> None:
+    """Item 0 sixteen times, item 1 four times, item 2 once; power ½ makes that 4 : 2 : 1."""
+    data = timelines(
+        [[(0, t, 1.0) for t in range(16)], [(1, t, 1.0) for t in range(4)], [(2, 0, 1.0)]]
+    )
+    windows = Windows(data, length=1, batch_size=7, popularity_power=0.5)
+    np.testing.assert_allclose(windows.target_counts(3), [12, 6, 3], rtol=1e-6)
+    assert windows.steps_per_epoch == 3
+    found = np.zeros(3)
+    for step in range(30):
+        batch = windows.batch(step)
+        found += np.bincount(batch["item_index"], minlength=3)
+    np.testing.assert_allclose(found / 10, [12, 6, 3], atol=0.5)
+    again = Windows(data, length=1, batch_size=7, popularity_power=0.5).batch(5)
+    np.testing.assert_array_equal(again["item_index"], windows.batch(5)["item_index"])
+
+
+def test_inverse_propensity_weighs_items_alike_and_keeps_the_mean() -> None:
+    data = timelines([[(0, t, 1.0) for t in range(3)], [(1, 0, 1.0)]])
+    windows = Windows(data, length=0, batch_size=4, propensity_power=1.0)
+    batch = windows.batch(0)
+    weight = {i: batch["target_weight"].numpy()[batch["item_index"] == i] for i in (0, 1)}
+    np.testing.assert_allclose(weight[0], 2 / 3, rtol=1e-6)
+    np.testing.assert_allclose(weight[1], 2.0, rtol=1e-6)
+
+
+def test_dwell_weighs_examples_by_the_logarithm_of_seconds() -> None:
+    """log(1 + 0) and log(1 + e - 1): 0 and 1, their mean ½; half of it counts."""
+    data = timelines([[(0, 0, 1.0), (1, 1, 1.0)]])
+    data = replace(data, dwell=np.array([0.0, np.e - 1], np.float32))
+    batch = Windows(data, length=0, batch_size=2, dwell_weight=0.5).batch(0)
+    order = np.argsort(batch["item_index"])
+    np.testing.assert_allclose(batch["target_weight"].numpy()[order], [0.5, 1.5], rtol=1e-6)
+    none = timelines([[(0, 0, 1.0)]])
+    with pytest.raises(DataError, match=r"loss\.dwell_weight: positive events must have dwell"):
+        Windows(none, length=0, batch_size=2, dwell_weight=0.5)
+
+
+def test_parts_of_batches_are_the_batches() -> None:
+    """Two workers of two replicas each read every row of a batch once, in order."""
+    data = timelines([[(k, k, 1.0) for k in range(10)]])
+    windows = Windows(data, length=2, batch_size=8)
+    whole = [batch["item_index"].numpy() for batch in windows.dataset(1, 2)]
+    workers = [
+        [b["item_index"].numpy() for b in windows.dataset(1, 2, parts=4, own=(worker, 2))]
+        for worker in (0, 1)
+    ]
+    assert all(part.shape == (2,) for parts in workers for part in parts)
+    for step in range(2):
+        rows = [part for worker in workers for part in worker[2 * step : 2 * step + 2]]
+        np.testing.assert_array_equal(np.concatenate(rows), whole[step])

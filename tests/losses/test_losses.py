@@ -103,6 +103,33 @@ def test_more_negatives_count_and_collide_by_id() -> None:
     assert float(loss) == pytest.approx(math.log(3), rel=1e-6)
 
 
+def test_a_rows_own_negatives_by_hand() -> None:
+    """Scores 0; of a row's three one is its own item and one is none: log(1 + 1 / expected)."""
+    zero = tf.zeros([1, 1])
+    loss = in_batch_softmax(
+        zero,
+        zero,
+        item_ids=tf.constant([7]),
+        log_q=tf.zeros([1]),
+        own_others=tf.zeros([1, 3, 1]),
+        own_ids=tf.constant([[7, -1, 9]]),
+        own_log_q=tf.math.log(tf.constant([[0.5, 0.5, 0.25]])),
+    )
+    assert float(loss) == pytest.approx(math.log(1 + 4), rel=1e-6)
+
+
+def test_a_rows_own_negatives_count_in_pairwise_losses() -> None:
+    query, item = tf.constant([[1.0]]), tf.constant([[2.0]])
+    own, hits = tf.constant([[[0.0], [5.0]]]), tf.constant([[False, True]])
+    more = {"own_negatives": own, "own_collides": hits, "collides": tf.constant([[False]])}
+    expected = (math.log1p(math.exp(1 - 2)) + math.log1p(math.exp(-2))) / 2
+    found = bpr_loss(query, item, tf.constant([[1.0]]), **more)
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+    expected = math.log1p(math.exp(-2)) + (math.log1p(math.e) + math.log(2)) / 2
+    found = bce_loss(query, item, tf.constant([[1.0]]), **more)
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("block", [None, 1, 3, 7])
 def test_full_softmax_in_blocks_equals_one_block_with_its_gradient(block: int | None) -> None:
     targets = tf.constant([0, 4, 6, 2, 2, 5])

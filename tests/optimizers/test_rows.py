@@ -12,12 +12,14 @@ import pytest
 import tensorflow as tf
 
 from tfrec.optimizers import (
+    AveragedAdamW,
     RowAdagrad,
     RowAdam,
     RowFtrl,
     RowOptimizer,
     RowSGD,
     RowwiseAdagrad,
+    WarmupSchedule,
     build_row_optimizer,
     sum_by_row,
 )
@@ -175,8 +177,54 @@ def test_config_round_trip_and_state(name: str, tmp_path: Path) -> None:
     assert not np.array_equal(first.numpy(), START)
 
 
-def test_two_replicas_equal_one_of_double_batch() -> None:
-    """Sparse gradients of replicas are summed by row before the rule sees them."""
+def test_averages_equal_keras_own_on_every_row() -> None:
+    """Rows that rest are brought up to date by a power, as if each step had averaged them."""
+    ours, theirs = table(), table()
+    optimizer = RowSGD(0.1, average=0.9)
+    reference = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9)
+    optimizer.build([ours])
+    sequence = [[3, 1, 3], [1, 4, 4], [2, 2, 1], [4, 4, 4], [1, 1, 1]]
+    for number, rows in enumerate(sequence):
+        values = np.random.default_rng(number).normal(size=(3, 3)).astype(np.float32)
+        gradient = tf.IndexedSlices(tf.constant(values), tf.constant(rows), tf.constant([6, 3]))
+        optimizer.apply([gradient], [ours])
+        reference.apply([tf.convert_to_tensor(gradient)], [theirs])
+    [average] = optimizer.averages([ours])
+    reference.finalize_variable_values([theirs])
+    np.testing.assert_allclose(average, theirs.numpy(), rtol=0, atol=1e-6)
+    assert not np.allclose(average, ours.numpy(), atol=1e-3)
+
+
+def test_averaged_adamw_equals_keras_own() -> None:
+    ours, theirs = table(), table()
+    optimizer = AveragedAdamW(0.1, average=0.9)
+    reference = keras.optimizers.AdamW(0.1, use_ema=True, ema_momentum=0.9)
+    optimizer.build([ours])
+    for number in range(4):
+        gradient = tf.constant(np.random.default_rng(number).normal(size=(6, 3)), tf.float32)
+        optimizer.apply([gradient], [ours])
+        reference.apply([gradient], [theirs])
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-6)
+    [average] = optimizer.averages([ours])
+    reference.finalize_variable_values([theirs])
+    np.testing.assert_allclose(average, theirs.numpy(), atol=1e-6)
+
+
+def test_the_schedule_by_hand() -> None:
+    """Up in two steps; half a cosine down over eight: at its middle half the rate."""
+    schedule = WarmupSchedule(1.0, steps=10, warmup_steps=2)
+    found = [float(schedule(step)) for step in (0, 1, 2, 6, 10, 11)]
+    np.testing.assert_allclose(found, [0, 0.5, 1, 0.5, 0, 0], atol=1e-6)
+    level = WarmupSchedule(1.0, steps=10, warmup_steps=2, cosine=False)
+    assert [float(level(step)) for step in (1, 2, 9)] == [0.5, 1.0, 1.0]
+    again = WarmupSchedule.from_config(schedule.get_config())
+    assert float(again(6)) == float(schedule(6))
+    with pytest.raises(ValueError, match="`warmup_steps` must be"):
+        WarmupSchedule(1.0, steps=2, warmup_steps=2)
+
+
+def test_replicas_in_one_device_give_the_same_step() -> None:
+    """The optimizer updates a mirrored table from within a replica."""
     strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
     with strategy.scope():
         shared = table()

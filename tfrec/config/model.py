@@ -99,21 +99,39 @@ class LossConfig(_Frozen):
             the same by TensorFlow Recommenders' own task; `bpr`, `bce`: against sampled items.
             `None` takes `full` for a catalogue that fits and `in_batch` for a larger one.
         temperature: Divides scores.
+        learn_temperature: Whether `temperature` is only where a learned one starts.
         normalize: Whether vectors have unit length.
         log_q: Whether in-batch scores are corrected by items' frequency in the train part.
         remove_accidental_hits: Whether another row's equal item is not a negative.
         negatives: Items drawn uniformly from the catalogue for each batch: beside the batch's own
             for `in_batch`, alone for `bpr` and `bce`.
+        cache: Item vectors of former batches that are negatives too (`in_batch`; cross-batch
+            negatives, Wang et al. 2021).
+        hard_negatives: Items a row drawn from those that the model itself ranks highest for the
+            row's user among the unseen; for all types but `full`, which has every item, and `tfrs`.
+        hard_pool: How many of the highest they are drawn from.
+        mine_every: Epochs between two rankings of the catalogue for them.
+        propensity_power: A target counts for (its item's count)^-power: inverse propensity, so
+            that what was shown often doesn't drown the rest. 0 counts each event alike.
+        dwell_weight: From 0, dwell times don't count, to 1: an example counts for log(1 + seconds)
+            over its mean.
         repeats: Whether a positive on an item that the user had before is a target too; without,
             training asks what serving asks: which new item.
     """
 
     type: Literal["full", "in_batch", "tfrs", "bpr", "bce"] | None = None
     temperature: float = Field(0.1, gt=0)
+    learn_temperature: bool = False
     normalize: bool = True
     log_q: bool = True
     remove_accidental_hits: bool = True
     negatives: int = Field(0, ge=0)
+    cache: int = Field(0, ge=0)
+    hard_negatives: int = Field(0, ge=0)
+    hard_pool: int = Field(50, ge=1, le=1024)
+    mine_every: int = Field(1, ge=1)
+    propensity_power: float = Field(0.0, ge=0, le=1)
+    dwell_weight: float = Field(0.0, ge=0, le=1)
     repeats: bool = False
 
 
@@ -127,6 +145,10 @@ class OptimizerConfig(_Frozen):
         embedding_learning_rate: Of tables; `None` chooses by the optimizer.
         weight_decay: Of dense variables and of used rows.
         clip_norm: Greatest norm of a variable's gradient.
+        schedule: `constant`, or `cosine`: both rates fall to nothing over the training's steps.
+        warmup: Share of the training's steps in which both rates rise from nothing.
+        average: Decay of the moving average of weights that is measured and kept in their place,
+            by step (Polyak & Juditsky 1992); 0 keeps the weights themselves.
     """
 
     learning_rate: float = Field(1e-3, gt=0)
@@ -134,6 +156,9 @@ class OptimizerConfig(_Frozen):
     embedding_learning_rate: float | None = Field(None, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     clip_norm: float | None = Field(None, gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: float = Field(0.0, ge=0, lt=1)
+    average: float = Field(0.0, ge=0, lt=1)
 
 
 class TrainingConfig(_Frozen):
@@ -141,8 +166,12 @@ class TrainingConfig(_Frozen):
 
     Attributes:
         batch_size: Examples a step.
+        micro_batches: Parts that a batch is computed in, one after another, before the weights
+            move (gradient accumulation): the memory of a part. In-batch negatives are the part's.
         epochs: At most.
         patience: Epochs without a better `monitor` before training stops.
+        popularity_power: An item is a target (its count)^power times: 1 as in the data, 0 each
+            item equally often (temperature sampling).
         seed: Of weights, order and dropout.
         monitor: A metric of the validation part, over the whole catalogue without seen items:
             `ndcg@K` or `recall@K`.
@@ -154,8 +183,10 @@ class TrainingConfig(_Frozen):
     """
 
     batch_size: int | None = Field(None, ge=2)
+    micro_batches: int = Field(1, ge=1)
     epochs: int | None = Field(None, ge=1)
     patience: int = Field(3, ge=1)
+    popularity_power: float = Field(1.0, ge=0, le=1)
     seed: int = Field(0, ge=0)
     monitor: str = Field("ndcg@20", pattern=r"^(ndcg|recall)@[1-9][0-9]*$")
     media: Literal["distilled", "joint"] = "distilled"

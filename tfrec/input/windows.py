@@ -57,9 +57,16 @@ class Windows:
         negatives: Whether events that are not positive stay in histories.
         repeats: Whether a positive on an item that the user had a positive on before is a target
             too. When seen items are never recommended, it teaches what is never asked.
+        popularity_power: An item is a target (its count)^power times: 1 as in the data, 0 each
+            item equally often. Below 1 an epoch has as many examples, some events of rare items
+            more than once, some of popular ones not at all, other ones in another epoch.
+        propensity_power: Targets' weights are multiplied by (their item's count)^-power, then
+            scaled to their old mean.
+        dwell_weight: Share of log(1 + dwell seconds) over its mean in targets' weights.
 
     Raises:
         DataError: There is no positive event to learn from.
+        DataError: `dwell_weight` is asked for and no target has a dwell time.
         ValueError: `length` or `batch_size` is out of range.
     """
 
@@ -72,6 +79,9 @@ class Windows:
         seed: int = 0,
         negatives: bool = False,
         repeats: bool = True,
+        popularity_power: float = 1.0,
+        propensity_power: float = 0.0,
+        dwell_weight: float = 0.0,
     ) -> None:
         if length < 0 or batch_size < 1:
             raise ValueError(
@@ -95,12 +105,26 @@ class Windows:
         self.steps_per_epoch = -(-self.count // batch_size)
         self.target_items: npt.NDArray[np.int32] = source.item_index[targets]
         self._seed = seed & 0x7FFFFFFF
+        counts = np.bincount(self.target_items)[self.target_items].astype(np.float64)
+        # How often each target comes in an epoch; None when once.
+        self._rate: npt.NDArray[np.float64] | None = None
+        if popularity_power != 1:
+            rate = counts ** (popularity_power - 1)
+            self._rate = rate * (self.count / rate.sum())
+            self._until = tf.constant(np.cumsum(self._rate), tf.float64)
+        weight = source.weight[targets].astype(np.float64)
+        if dwell_weight:
+            weight *= _dwell_factor(source.dwell[targets], dwell_weight)
+        if propensity_power:
+            weight *= counts**-propensity_power * (
+                weight.sum() / (weight * counts**-propensity_power).sum()
+            )
         rows = source.rows[targets]
         self._target = {
             "place": tf.constant(targets, tf.int64),
             "row": tf.constant(rows, tf.int32),
             "start": tf.constant(source.offsets[rows], tf.int64),
-            "weight": tf.constant(source.weight[targets]),
+            "weight": tf.constant(weight, tf.float32),
         }
         self._item = tf.constant(source.item_index)
         self._time = tf.constant(source.timestamp)
@@ -118,8 +142,15 @@ class Windows:
             schema.context(name): tf.constant(value) for name, value in source.context.items()
         }
 
-    def batch(self, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
+    def batch(
+        self, step: tf.Tensor | int, part: tf.Tensor | int = 0, parts: int = 1
+    ) -> dict[str, tf.Tensor]:
         """Batch number `step`, counted from the start of training.
+
+        Args:
+            step: int scalar.
+            part: Which of the `parts` equal parts of the batch, in order.
+            parts: Divides `batch_size`.
 
         Returns:
             The query tower's inputs (see `query_inputs`, the question asked at the target's time),
@@ -128,12 +159,21 @@ class Windows:
         """
         step = tf.cast(step, tf.int64)
         epoch, within = step // self.steps_per_epoch, step % self.steps_per_epoch
-        position = within * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
+        size = self.batch_size // parts
+        start = within * self.batch_size + tf.cast(part, tf.int64) * size
+        position = start + tf.range(size, dtype=tf.int64)
         real = position < self.count
         seed = tf.stack([tf.constant(self._seed, tf.int64), epoch])
         chosen = tf.random.experimental.index_shuffle(
             position % self.count, tf.cast(seed, tf.int32), tf.constant(self.count - 1, tf.int64)
         )
+        if self._rate is not None:
+            # Systematic sampling: evenly spaced marks on the line of summed rates, one a target.
+            seeds = tf.stack([tf.constant(self._seed, tf.int64), epoch])
+            shift = tf.random.stateless_uniform([], seeds, dtype=tf.float64)
+            mark = tf.cast(chosen, tf.float64) + shift
+            chosen = tf.searchsorted(self._until, mark, side="right", out_type=tf.int64)
+            chosen = tf.minimum(chosen, self.count - 1)
         target = {name: tf.gather(value, chosen) for name, value in self._target.items()}
         batch = {
             USER_INDEX: tf.gather(self._user, target["row"]),
@@ -146,8 +186,22 @@ class Windows:
             batch |= self._history(target)
         return batch
 
-    def dataset(self, first: int = 0, count: int | None = None) -> tf.data.Dataset:
-        """Batches from number `first` on, the same in every run; without end unless counted."""
+    def dataset(
+        self,
+        first: int = 0,
+        count: int | None = None,
+        *,
+        parts: int = 1,
+        own: tuple[int, int] = (0, 1),
+    ) -> tf.data.Dataset:
+        """Batches from number `first` on, the same in every run; without end unless counted.
+
+        Args:
+            first: Number of the first.
+            count: How many.
+            parts: Each comes as so many equal parts, one after another, for as many replicas.
+            own: Of these parts, those that a worker reads: from which on, out of how many spans.
+        """
         options = tf.data.Options()
         options.deterministic = True
         # The tuner's thread sleeps for doubling periods, and the end of an epoch waits for it: a
@@ -155,16 +209,21 @@ class Windows:
         options.autotune.enabled = False
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         end = np.iinfo(np.int64).max if count is None else first + count
+        span = parts // own[1]
+
+        def one(number: tf.Tensor) -> dict[str, tf.Tensor]:
+            return self.batch(number // span, own[0] * span + number % span, parts)
+
         return (
-            tf.data.Dataset.range(first, end)
-            .map(self.batch, num_parallel_calls=_PARALLEL, deterministic=True)
+            tf.data.Dataset.range(first * span, end if count is None else end * span)
+            .map(one, num_parallel_calls=_PARALLEL, deterministic=True)
             .prefetch(_READY)
             .with_options(options)
         )
 
-    def target_counts(self, items: int) -> npt.NDArray[np.int64]:
-        """int64 [items]: how often each item is a target in an epoch."""
-        return np.bincount(self.target_items, minlength=items)
+    def target_counts(self, items: int) -> npt.NDArray[np.float64]:
+        """float64 [items]: how often each item is a target in an epoch, on average."""
+        return np.bincount(self.target_items, self._rate, minlength=items).astype(np.float64)
 
     def _history(self, target: dict[str, Any]) -> dict[str, tf.Tensor]:
         place = target["place"][:, None] - self.length + tf.range(self.length, dtype=tf.int64)
@@ -187,3 +246,17 @@ def _first_of_each_pair(
     first = np.zeros(len(targets), bool)
     first[np.unique(pair, return_index=True)[1]] = True
     return first
+
+
+def _dwell_factor(dwell: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float64]:
+    """1 - share + share × log(1 + seconds) over its mean."""
+    value = np.log1p(np.maximum(dwell.astype(np.float64), 0))
+    if not value.any():
+        raise DataError(
+            "loss.dwell_weight",
+            "positive events must have dwell times to count by",
+            received="none has one",
+            remedy="Name `interactions.dwell` in the dataset description, or set it to 0",
+        )
+    factor: npt.NDArray[np.float64] = 1 - share + share * value / value.mean()
+    return factor

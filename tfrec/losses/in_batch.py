@@ -25,6 +25,9 @@ def in_batch_softmax(
     others: Any | None = None,
     other_ids: Any | None = None,
     other_log_q: Any | None = None,
+    own_others: Any | None = None,
+    own_ids: Any | None = None,
+    own_log_q: Any | None = None,
 ) -> Any:
     """Mean of −log softmax of each row's own item among all rows' items.
 
@@ -43,6 +46,9 @@ def in_batch_softmax(
         others: float [n, D], more negatives for every row, or None.
         other_ids: int [n]; needed with `others` when `item_ids` is given.
         other_log_q: float [n]; needed with `others` when `log_q` is given.
+        own_others: float [batch, h, D], more negatives for each row alone, or None.
+        own_ids: int [batch, h]; -1, or the row's own item, is not a negative.
+        own_log_q: float [batch, h]; 0 unless given.
 
     Returns:
         float32 scalar.
@@ -55,6 +61,13 @@ def in_batch_softmax(
     rows = tf.range(tf.shape(queries)[0])
     candidates = _together(items, others)
     queries = tf.cast(queries, tf.float32) / tf.cast(temperature, tf.float32)
+    own = None
+    if own_others is not None:
+        own = tf.linalg.matvec(tf.cast(own_others, tf.float32), queries)
+        own = own if own_log_q is None else own - tf.cast(own_log_q, tf.float32)
+        if own_ids is not None:
+            out = own_ids < 0 if item_ids is None else _no_negatives(own_ids, item_ids)
+            own += tf.cast(out, tf.float32) * MASKED
     bias = None if log_q is None else tf.cast(_together(log_q, other_log_q), tf.float32)
     if weights is not None:
         filler = tf.where(tf.cast(weights, tf.float32) > 0, 0.0, -MASKED)
@@ -72,9 +85,15 @@ def in_batch_softmax(
         hits = tf.linalg.set_diag(hits, tf.zeros_like(item_ids, tf.bool))
         # Added, not chosen: the gradient of a choice walks the scores twice more.
         scores += tf.cast(hits, tf.float32) * MASKED
+    if own is not None:
+        scores = tf.concat([scores, own], 1)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=rows, logits=scores)
     return weighted_mean(losses, weights)
 
 
 def _together(first: Any, second: Any | None) -> Any:
     return first if second is None else tf.concat([first, second], 0)
+
+
+def _no_negatives(own_ids: Any, item_ids: Any) -> Any:
+    return (own_ids < 0) | (own_ids == item_ids[:, None])

@@ -17,6 +17,8 @@ def bpr_loss(
     negatives: Any,
     *,
     collides: Any | None = None,
+    own_negatives: Any | None = None,
+    own_collides: Any | None = None,
     weights: Any | None = None,
     temperature: Any = 1.0,
 ) -> Any:
@@ -30,6 +32,8 @@ def bpr_loss(
         items: float [batch, D], row i's positive.
         negatives: float [n, D], shared by all rows.
         collides: bool [batch, n], negatives that are the row's own positive and don't count.
+        own_negatives: float [batch, h, D], more negatives for each row alone.
+        own_collides: bool [batch, h]; needed with them when `collides` is given.
         weights: float [batch]; 1 each unless given.
         temperature: Positive scalar that divides scores.
 
@@ -41,9 +45,9 @@ def bpr_loss(
         >>> round(float(bpr_loss(one, one, tf.constant([[1.0]]))), 4)  # log 2
         0.6931
     """
-    positive, negative = _scores(queries, items, negatives, temperature)
+    positive, negative = _scores(queries, items, negatives, own_negatives, temperature)
     losses = tf.nn.softplus(negative - positive[:, None])
-    return weighted_mean(_mean_of(losses, collides), weights)
+    return weighted_mean(_mean_of(losses, _beside(collides, own_collides)), weights)
 
 
 def bce_loss(
@@ -52,6 +56,8 @@ def bce_loss(
     negatives: Any,
     *,
     collides: Any | None = None,
+    own_negatives: Any | None = None,
+    own_collides: Any | None = None,
     weights: Any | None = None,
     temperature: Any = 1.0,
 ) -> Any:
@@ -62,6 +68,8 @@ def bce_loss(
         items: float [batch, D], row i's positive.
         negatives: float [n, D], shared by all rows.
         collides: bool [batch, n], negatives that are the row's own positive and don't count.
+        own_negatives: float [batch, h, D], more negatives for each row alone.
+        own_collides: bool [batch, h]; needed with them when `collides` is given.
         weights: float [batch]; 1 each unless given.
         temperature: Positive scalar that divides scores.
 
@@ -73,15 +81,25 @@ def bce_loss(
         >>> round(float(bce_loss(zero, zero, zero)), 4)  # 2 log 2
         1.3863
     """
-    positive, negative = _scores(queries, items, negatives, temperature)
-    losses = _mean_of(tf.nn.softplus(negative), collides)
+    positive, negative = _scores(queries, items, negatives, own_negatives, temperature)
+    losses = _mean_of(tf.nn.softplus(negative), _beside(collides, own_collides))
     return weighted_mean(tf.nn.softplus(-positive) + losses, weights)
 
 
-def _scores(queries: Any, items: Any, negatives: Any, temperature: Any) -> tuple[Any, Any]:
+def _scores(
+    queries: Any, items: Any, negatives: Any, own: Any | None, temperature: Any
+) -> tuple[Any, Any]:
     queries = tf.cast(queries, tf.float32) / tf.cast(temperature, tf.float32)
     positive = tf.reduce_sum(queries * tf.cast(items, tf.float32), 1)
-    return positive, tf.matmul(queries, tf.cast(negatives, tf.float32), transpose_b=True)
+    negative = tf.matmul(queries, tf.cast(negatives, tf.float32), transpose_b=True)
+    if own is not None:
+        own = tf.linalg.matvec(tf.cast(own, tf.float32), queries)
+        negative = tf.concat([negative, own], 1)
+    return positive, negative
+
+
+def _beside(collides: Any | None, own: Any | None) -> Any | None:
+    return collides if collides is None or own is None else tf.concat([collides, own], 1)
 
 
 def _mean_of(losses: Any, collides: Any | None) -> Any:

@@ -16,6 +16,8 @@ import tensorflow as tf
 
 __all__ = ["RowOptimizer", "sum_by_row"]
 
+_AVERAGE, _AVERAGE_STEP = "average", "average_step"
+
 
 def sum_by_row(gradient: tf.IndexedSlices, *, static: bool) -> tuple[Any, Any]:
     """Sums the gradients of equal rows.
@@ -55,6 +57,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         row_weight_decay: Share of a used row that is taken off a step, times the learning rate,
             before the rule (as AdamW does, but for used rows alone).
         static_shapes: Whether the step must compile under XLA.
+        average: Decay a step of a moving average of the weights (see `averages`); 0 keeps none.
         **kwargs: Keras' own: name, clipnorm, and so on.
     """
 
@@ -67,9 +70,11 @@ class RowOptimizer(keras.optimizers.Optimizer):
         *,
         row_weight_decay: float = 0.0,
         static_shapes: bool = False,
+        average: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
+        self.average = average
         self.row_weight_decay = row_weight_decay
         self.static_shapes = static_shapes
 
@@ -98,8 +103,46 @@ class RowOptimizer(keras.optimizers.Optimizer):
         super().build(variables)
         self._slot_variables = {
             name: [self._slot(variable, name, a_row) for variable in variables]
-            for name, a_row in self.slots.items()
+            for name, a_row in self._all_slots.items()
         }
+
+    @property
+    def _all_slots(self) -> dict[str, bool]:
+        return {**self.slots, _AVERAGE: False, _AVERAGE_STEP: True} if self.average else self.slots
+
+    def averages(self, variables: Any) -> list[Any]:
+        """The moving average of each variable after the last step.
+
+        avg ← d avg + (1 - d) w after each step, the first step's weights at first, as Keras'
+        `use_ema` has it. A row's average is brought up to date when the row is used, and here:
+        while it rests its weights stand still, so that d^rest says all.
+
+        Args:
+            variables: Those that the optimizer was built with, or some.
+
+        Returns:
+            float32 tensors of the variables' shapes.
+
+        Raises:
+            ValueError: `average` is 0.
+        """
+        if not self.average:
+            raise ValueError("`average` must be positive to keep averages. Received: 0")
+        found = []
+        for variable in variables:
+            index = self._get_variable_index(variable)
+            slots = {name: group[index].value for name, group in self._slot_variables.items()}
+            values = tf.convert_to_tensor(variable.value)
+            step = tf.cast(self.iterations.value, values.dtype)
+            found.append(self._rested(values, slots, step))
+        return found
+
+    def _rested(self, values: Any, slots: dict[str, Any], step: Any) -> Any:
+        """The averages at `step` of rows that rested since they were last used."""
+        last = slots[_AVERAGE_STEP]
+        share = tf.pow(tf.cast(self.average, values.dtype), step - last)
+        moved = share * slots[_AVERAGE] + (1 - share) * values
+        return tf.where(last > 0, moved, values)
 
     def _slot(self, variable: Any, name: str, a_row: bool) -> Any:
         shape = (variable.shape[0], *(1 for _ in variable.shape[1:])) if a_row else variable.shape
@@ -126,8 +169,8 @@ class RowOptimizer(keras.optimizers.Optimizer):
                 step,
             )
             table.assign(values)
-            for name, slot in slots.items():
-                slot.assign(new[name])
+            for name, value in new.items():
+                slots[name].assign(value)
             return
         rows, summed = sum_by_row(gradient, static=self.static_shapes)
         values, new = self._apply(
@@ -138,15 +181,22 @@ class RowOptimizer(keras.optimizers.Optimizer):
             step,
         )
         table.scatter_update(tf.IndexedSlices(values, rows))
-        for name, slot in slots.items():
-            slot.scatter_update(tf.IndexedSlices(new[name], rows))
+        for name, value in new.items():
+            slots[name].scatter_update(tf.IndexedSlices(value, rows))
 
     def _apply(
         self, values: Any, slots: dict[str, Any], gradient: Any, rate: Any, step: Any
     ) -> tuple[Any, dict[str, Any]]:
+        before = values
         if self.row_weight_decay:
             values = values * (1 - rate * self.row_weight_decay)
-        return self.rule(values, slots, gradient, rate, step)
+        new_values, new = self.rule(values, slots, gradient, rate, step)
+        if self.average:
+            share = tf.where(step > 1, tf.cast(self.average, values.dtype), 0.0)
+            rested = self._rested(before, slots, step - 1)
+            new[_AVERAGE] = share * rested + (1 - share) * new_values
+            new[_AVERAGE_STEP] = tf.zeros_like(slots[_AVERAGE_STEP]) + step
+        return new_values, new
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
@@ -154,4 +204,5 @@ class RowOptimizer(keras.optimizers.Optimizer):
             **super().get_config(),
             "row_weight_decay": self.row_weight_decay,
             "static_shapes": self.static_shapes,
+            "average": self.average,
         }

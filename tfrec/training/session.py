@@ -14,20 +14,24 @@ import tensorflow as tf
 
 from tfrec.config.model import ModelConfig
 from tfrec.errors import DataError, RunError
-from tfrec.input import ItemTable, Timelines, Windows
+from tfrec.evaluation.compressed_rows import CompressedRows
+from tfrec.evaluation.top_k import top_k
+from tfrec.input import ItemTable, Timelines, Windows, query_inputs
 from tfrec.model import NeuralView, build_model, history_content
 from tfrec.model.building import used_features
-from tfrec.optimizers import build_row_optimizer
 from tfrec.schema import Manifest
 from tfrec.towers import Tower
 from tfrec.training.catalogue import Catalogue, prepare
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
 from tfrec.training.distillation import Distilled, distill, media_towers
 from tfrec.training.joining import join_closed_form
+from tfrec.training.optimizing import build_optimizers
+from tfrec.training.options import check_options
 from tfrec.training.plotting import plot_history
 from tfrec.training.precision import precision
 from tfrec.training.progress import TrainingProgress
 from tfrec.training.run_directory import RunLayout
+from tfrec.training.strategies import is_chief
 from tfrec.training.trainer import Trainer
 from tfrec.training.validation import Validation
 
@@ -35,6 +39,8 @@ __all__ = ["Session"]
 
 # A call of the graph for each batch costs 10% of a step's time; 32 at once, next to nothing.
 _STEPS_A_CALL = 32
+# Users whose lists are mined at once; their inputs are in memory together.
+_MINED_AT_ONCE = 16_384
 
 
 class Session:
@@ -63,6 +69,8 @@ class Session:
         say: Callable[[str], None],
     ) -> None:
         self._config, self._layout, self._data = config, layout, data
+        self._strategy = strategy
+        check_options(config, strategy.num_replicas_in_sync)
         training, query = config.training, config.query
         keras.utils.set_random_seed(training.seed)
         timelines = Timelines.load(data, "train")
@@ -75,6 +83,7 @@ class Session:
         assert isinstance(neural, NeuralView)
         timelines = _with_prepared_profile(timelines, neural.profile_towers)
         held_out = _with_prepared_profile(held_out, neural.profile_towers)
+        self._timelines = timelines
         self.windows = Windows(
             timelines,
             length=query.history_length if query.history else 0,
@@ -82,6 +91,9 @@ class Session:
             seed=training.seed,
             negatives=query.negatives,
             repeats=config.loss.repeats,
+            popularity_power=training.popularity_power,
+            propensity_power=config.loss.propensity_power,
+            dwell_weight=config.loss.dwell_weight,
         )
         self._validation = Validation(
             timelines,
@@ -114,28 +126,18 @@ class Session:
             if neural.content:
                 neural.set_content(history_content(items, names, neural.content, vectors))
             self._catalogue = Catalogue(items, towers, vectors)
-            optimizer = config.optimizer
+            sparse, dense = build_optimizers(config, self.windows.steps_per_epoch)
             self._trainer = Trainer(
                 self.model,
                 self._catalogue,
                 config.loss,
                 self.windows.target_counts(len(items)),
-                build_row_optimizer(
-                    optimizer.embedding or "adam",
-                    optimizer.embedding_learning_rate,
-                    row_weight_decay=optimizer.weight_decay,
-                    clipnorm=optimizer.clip_norm,
-                    static_shapes=training.jit_compile,
-                ),
+                sparse,
+                users=manifest.users,
+                batch_size=self.windows.batch_size,
+                micro_batches=training.micro_batches,
                 seed=training.seed,
             )
-            dense: Any = keras.optimizers.AdamW(
-                optimizer.learning_rate,
-                weight_decay=optimizer.weight_decay,
-                clipnorm=optimizer.clip_norm,
-            )
-            if training.mixed_precision == "mixed_float16":
-                dense = keras.optimizers.LossScaleOptimizer(dense)
             dense.build(self._trainer.dense_variables)
             self._trainer.compile(
                 optimizer=dense,
@@ -157,13 +159,17 @@ class Session:
 
     def epoch(self, number: int, bar: TrainingProgress) -> dict[str, Any]:
         """Trains one epoch, counted from 0, and measures."""
+        if self._config.loss.hard_negatives and number % self._config.loss.mine_every == 0:
+            self._mine()
         loss = self.fit(number, bar)
         self._check_finite(loss, number)
         monitor = self._config.training.monitor
+        with self._trainer.averaged():
+            value = self._measure(monitor)
         return {
             "epoch": number + 1,
             "loss": loss,
-            monitor: self._measure(monitor),
+            monitor: value,
             "seconds": round(bar.seconds, 3),
             "examples_per_second": round(self.windows.count / max(bar.seconds, 1e-9), 1),
         }
@@ -171,16 +177,38 @@ class Session:
     def fit(self, number: int, bar: TrainingProgress) -> float:
         """Trains one epoch, counted from 0; gives its mean loss."""
         steps = self.windows.steps_per_epoch
-        batches = self.windows.dataset(number * steps, steps)
-        fitted = self._trainer.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar])
+        first, strategy = number * steps, self._strategy
+        batches: Any = self.windows.dataset(first, steps)
+        replicas = strategy.num_replicas_in_sync
+        if replicas > 1:
+            # Each replica cuts its own part, of static shape; Keras would send whole batches.
+            batches = strategy.distribute_datasets_from_function(
+                lambda context: self.windows.dataset(
+                    first,
+                    steps,
+                    parts=replicas,
+                    own=(context.input_pipeline_id, context.num_input_pipelines),
+                )
+            )
+        fitted = self._trainer.fit(
+            batches,
+            epochs=1,
+            steps_per_epoch=steps,
+            verbose=0,
+            shuffle=False,
+            callbacks=[bar],
+        )
         return float(fitted.history["loss"][-1])
 
     def save(self, history: list[dict[str, Any]]) -> None:
         """Saves the state, the best weights, history and plot."""
         monitor = self._config.training.monitor
         values = [row[monitor] for row in history]
+        if not is_chief(self._strategy):
+            return
         if values[-1] >= max(values) and values.index(max(values)) == len(values) - 1:
-            save_variables(self._layout.best, self.model.variables, {"epoch": len(history)})
+            with self._trainer.averaged():
+                save_variables(self._layout.best, self.model.variables, {"epoch": len(history)})
         save_variables(self._layout.last, self._trainer.state(), {"history": history})
         text = json.dumps(history, indent=1) + "\n"
         write_atomically(self._layout.history, text.encode())
@@ -204,18 +232,36 @@ class Session:
         )
 
     def _measure(self, monitor: str) -> float:
-        size = 1024
-        items = self._item_vectors()
-        inputs = self._validation.inputs
-        queries = np.concatenate(
+        queries = self._query_vectors(self._validation.inputs)
+        return self._validation.measure(queries, self._item_vectors(), monitor)
+
+    def _query_vectors(self, inputs: Mapping[str, Any]) -> Any:
+        size, count = 1024, len(next(iter(inputs.values())))
+        return np.concatenate(
             [
                 self._embed_queries(
                     {name: tf.constant(v[start : start + size]) for name, v in inputs.items()}
                 ).numpy()
-                for start in range(0, self._validation.users, size)
+                for start in range(0, count, size)
             ]
         )
-        return self._validation.measure(queries, items, monitor)
+
+    def _mine(self) -> None:
+        """Asks the model for each user's highest unseen items."""
+        pool, query = self._trainer.objective.hard, self._config.query
+        assert pool is not None
+        past = self._timelines if query.negatives else self._timelines.positives()
+        seen = CompressedRows.from_pairs(
+            self._timelines.rows, self._timelines.item_index, rows=len(past)
+        )
+        items = self._item_vectors()
+        inputs = query_inputs(past, query.history_length)
+        for start in range(0, len(past), _MINED_AT_ONCE):
+            rows = slice(start, start + _MINED_AT_ONCE)
+            queries = self._query_vectors({name: value[rows] for name, value in inputs.items()})
+            chosen = np.arange(len(past))[rows]
+            lists = top_k(queries, items, pool.size, seen=seen.take(chosen))
+            pool.fill(past.user_index[rows], lists.items)
 
     def _check_finite(self, loss: float, number: int) -> None:
         if np.isfinite(loss):

@@ -6,7 +6,16 @@ import tensorflow as tf
 
 from tfrec.errors import DescriptionError
 
-__all__ = ["make_strategy"]
+__all__ = ["is_chief", "make_strategy"]
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes the run directory: the first of several workers, or the only."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not getattr(resolver, "task_type", None):
+        return True
+    chief = "chief" in resolver.cluster_spec().as_dict()
+    return bool(resolver.task_type == ("chief" if chief else "worker") and not resolver.task_id)
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:

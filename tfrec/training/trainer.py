@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -14,11 +14,11 @@ import tensorflow as tf
 from tfrec import schema
 from tfrec.config.model import LossConfig
 from tfrec.input import TARGET_WEIGHT
-from tfrec.losses import bce_loss, bpr_loss, full_softmax, in_batch_softmax
-from tfrec.losses.retrieval_task import retrieval_task
 from tfrec.model import TwoTower
 from tfrec.optimizers import RowOptimizer
 from tfrec.training.catalogue import Catalogue
+from tfrec.training.objectives import Objective
+from tfrec.training.replicas import total
 
 __all__ = ["Trainer"]
 
@@ -27,14 +27,19 @@ class Trainer(keras.Model):
     """A two-tower model with what it takes to train it by Keras' `fit`.
 
     `compile(optimizer=…)` takes the optimizer of dense weights; embedding tables, the weights
-    called `table`, go to `table_optimizer` with their sparse gradients.
+    called `table`, go to `table_optimizer` with their sparse gradients. Under a strategy a step's
+    loss is the mean over all replicas' rows, as one of the whole batch would have it.
 
     Args:
         model: Its weights made.
         catalogue: The items' features.
         loss: The objective, its type settled.
-        counts: int64 [N], how often each item is a target in an epoch.
+        counts: float [N], how often each item is a target in an epoch.
         table_optimizer: Of embedding tables.
+        users: Known users, for mined negatives.
+        batch_size: Examples a step, over all replicas and micro-batches; for the logQ correction
+            of negatives that don't come from the batch.
+        micro_batches: Equal parts that a batch is computed in before the weights move.
         seed: Of sampled negatives.
     """
 
@@ -43,52 +48,44 @@ class Trainer(keras.Model):
         model: TwoTower,
         catalogue: Catalogue,
         loss: LossConfig,
-        counts: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.floating[Any]],
         table_optimizer: RowOptimizer,
         *,
+        users: int = 0,
+        batch_size: int = 0,
+        micro_batches: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__(name="trainer")
         self.model = model
         self.table_optimizer = table_optimizer
-        self.loss_config = loss
-        self._catalogue = catalogue
-        objectives: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
-            "full": self._full,
-            "in_batch": self._in_batch,
-            "tfrs": self._tfrs,
-            "bpr": functools.partial(self._sampled, bpr_loss),
-            "bce": functools.partial(self._sampled, bce_loss),
-        }
-        self._objective = objectives[loss.type or "full"]
-        share = np.maximum(counts, 1) / max(int(counts.sum()), 1)
-        self._log_q = tf.constant(np.log(share), tf.float32)
-        # A softmax over the catalogue is over what is ever a target: an item that never is would
-        # only learn to be bad.
-        self._targets = np.flatnonzero(counts > 0).astype(np.int32)
-        self._place = tf.constant(np.cumsum(counts > 0) - 1, tf.int32)
-        if loss.type == "full":
-            self._target_inputs = catalogue.gather(tf.constant(self._targets))
-        self._seed = keras.random.SeedGenerator(seed)
+        self.micro_batches = micro_batches
+        self.objective = Objective(
+            model,
+            catalogue,
+            loss,
+            counts,
+            users=users,
+            batch_size=batch_size // micro_batches,
+            seed=seed,
+            name="objective",
+        )
         self.loss_mean = keras.metrics.Mean(name="loss")
-        self._steps = self.add_weight(
-            shape=(), initializer="zeros", dtype="int64", trainable=False, name="steps"
-        )
+        counter: dict[str, Any] = {
+            "shape": (),
+            "dtype": "int64",
+            "trainable": False,
+            "aggregation": "only_first_replica",
+        }
+        self._steps = self.add_weight(initializer="zeros", name="steps", **counter)
         self._bad_step = self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(-1),
-            dtype="int64",
-            trainable=False,
-            name="bad_step",
+            initializer=keras.initializers.Constant(-1), name="bad_step", **counter
         )
-        if loss.type == "tfrs":
-            self._task = retrieval_task(
-                temperature=loss.temperature, remove_accidental_hits=loss.remove_accidental_hits
-            )
         tables = [v for v in model.trainable_variables if v.path.endswith("/table")]
         named = {id(variable) for variable in tables}
         self._tables = tables
         self._dense = [v for v in model.trainable_variables if id(v) not in named]
+        self._dense += self.objective.trainable_variables
         if tables:
             table_optimizer.build(tables)
         self.built = True
@@ -109,7 +106,7 @@ class Trainer(keras.Model):
             *self.model.variables,
             *self.optimizer.variables,
             *self.table_optimizer.variables,
-            self._seed.state,
+            *self.objective.variables,
             self._steps,
         ]
 
@@ -118,32 +115,97 @@ class Trainer(keras.Model):
         """The first step whose loss was no number; -1 when there was none."""
         return int(self._bad_step.numpy())
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within the block the model has the moving averages of its weights, if they are kept."""
+        dense = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        groups: list[tuple[Any, list[Any]]] = [
+            (dense, self._dense),
+            (self.table_optimizer, self._tables),
+        ]
+        kept = []
+        for optimizer, variables in groups:
+            if variables and getattr(optimizer, "average", None):
+                for variable, value in zip(variables, optimizer.averages(variables), strict=True):
+                    # A copy: what `numpy` gives may share the memory that is written next.
+                    kept.append((variable, np.array(variable.numpy())))
+                    variable.assign(value)
+        try:
+            yield
+        finally:
+            for variable, value in kept:
+                variable.assign(value)
+
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """Scores of rows' own query and item, float32 [batch]."""
         queries = self.model.query_tower(inputs, training=training)
-        items = self._items(inputs[schema.ITEM_INDEX], training)
+        items = self.objective.items(inputs[schema.ITEM_INDEX])
         return tf.reduce_sum(queries * items, -1)
 
     def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
         """Learns from one batch of `Windows`."""
-        with tf.GradientTape() as tape:
-            queries = self.model.query_tower(data, training=True)
-            loss = self._objective(queries, data)
-            scaled = loss
-            if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-                scaled = self.optimizer.scale_loss(loss)
         variables = [variable.value for variable in (*self._dense, *self._tables)]
-        gradients = tape.gradient(scaled, variables)
+        whole = total(tf.reduce_sum(data[TARGET_WEIGHT]))
+        loss, gradients = tf.zeros([]), [None] * len(variables)
+        for part in self._parts(data):
+            # The next part waits for this one's gradients, so that only one is in memory.
+            with tf.control_dependencies([g for g in gradients if g is not None]):
+                part = {name: tf.identity(value) for name, value in part.items()}
+            own, found = self._gradients(part, whole, variables)
+            loss += own
+            gradients = [_sum(a, b) for a, b in zip(gradients, found, strict=True)]
+        loss = total(loss)
         dense, sparse = gradients[: len(self._dense)], gradients[len(self._dense) :]
-        known = [(_dense(g), v) for g, v in zip(dense, self._dense, strict=True) if g is not None]
+        known = [(tf.convert_to_tensor(g), v) for g, v in _known(dense, self._dense)]
         if known:
             self.optimizer.apply(*zip(*known, strict=True))
-        known = [(g, v) for g, v in zip(sparse, self._tables, strict=True) if g is not None]
+        known = _known(self._unscaled(sparse), self._tables)
         if known:
             self.table_optimizer.apply(*zip(*known, strict=True))
         self._count(loss)
         self.loss_mean.update_state(loss)
         return {"loss": self.loss_mean.result()}
+
+    def _parts(self, data: dict[str, Any]) -> list[dict[str, Any]]:
+        if self.micro_batches == 1:
+            return [data]
+        columns = {name: tf.split(value, self.micro_batches) for name, value in data.items()}
+        return [
+            {name: column[place] for name, column in columns.items()}
+            for place in range(self.micro_batches)
+        ]
+
+    def _gradients(self, data: dict[str, Any], whole: Any, variables: list[Any]) -> Any:
+        """A part's share of the batch's loss, and its gradients."""
+        with tf.GradientTape() as tape:
+            queries = self.model.query_tower(data, training=True)
+            share = tf.math.divide_no_nan(tf.reduce_sum(data[TARGET_WEIGHT]), whole)
+            loss = self.objective(queries, data) * share
+            scaled = loss
+            if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+                scaled = self.optimizer.scale_loss(loss)
+        return loss, tape.gradient(scaled, variables)
+
+    def _unscaled(self, gradients: list[Any]) -> list[Any]:
+        """Tables' gradients without the loss scale of float16; zeros in a step that overflowed."""
+        if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return gradients
+        scale = self.optimizer.dynamic_scale.value
+        found: list[Any] = []
+        for gradient in gradients:
+            if gradient is None:
+                found.append(None)
+                continue
+            sparse = isinstance(gradient, tf.IndexedSlices)
+            values = (gradient.values if sparse else tf.convert_to_tensor(gradient)) / scale
+            finite = tf.reduce_all(tf.math.is_finite(values))
+            values = tf.where(finite, values, tf.zeros_like(values))
+            found.append(
+                tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+                if sparse
+                else values
+            )
+        return found
 
     def _count(self, loss: Any) -> None:
         steps, bad = self._steps.value, self._bad_step.value
@@ -151,80 +213,19 @@ class Trainer(keras.Model):
         bad.assign(tf.where(first, steps, bad))
         steps.assign_add(1)
 
-    def _items(self, rows: Any, training: bool | None) -> Any:
-        return self.model.item_tower(self._catalogue.gather(rows), training=training)
 
-    def _full(self, queries: Any, data: dict[str, Any]) -> Any:
-        return full_softmax(
-            queries,
-            tf.gather(self._place, data[schema.ITEM_INDEX]),
-            self.model.item_tower(self._target_inputs, training=True),
-            weights=data[TARGET_WEIGHT],
-            temperature=self.loss_config.temperature,
+def _known(gradients: list[Any], variables: list[Any]) -> list[tuple[Any, Any]]:
+    return [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+
+
+def _sum(first: Any, second: Any) -> Any:
+    """The sum of two gradients; rows of sparse ones stand side by side."""
+    if first is None or second is None:
+        return second if first is None else first
+    if isinstance(first, tf.IndexedSlices) and isinstance(second, tf.IndexedSlices):
+        return tf.IndexedSlices(
+            tf.concat([first.values, second.values], 0),
+            tf.concat([first.indices, second.indices], 0),
+            first.dense_shape,
         )
-
-    def _in_batch(self, queries: Any, data: dict[str, Any]) -> Any:
-        config = self.loss_config
-        rows = data[schema.ITEM_INDEX]
-        log_q = tf.gather(self._log_q, rows) if config.log_q else None
-        more: dict[str, Any] = {}
-        together = rows
-        if config.negatives:
-            drawn = self._draw(config.negatives)
-            together = tf.concat([rows, drawn], 0)
-            # An expected count: the batch draws by frequency, beside it each item alike.
-            if config.log_q:
-                batch = tf.cast(tf.shape(rows)[0], tf.float32)
-                uniform = config.negatives / self._catalogue.size
-                all_q = tf.math.log(batch * tf.exp(tf.gather(self._log_q, together)) + uniform)
-                log_q, more["other_log_q"] = all_q[: rows.shape[0]], all_q[rows.shape[0] :]
-            more["other_ids"] = drawn
-        items = self._items(together, True)
-        if config.negatives:
-            more["others"] = items[rows.shape[0] :]
-            items = items[: rows.shape[0]]
-        return in_batch_softmax(
-            queries,
-            items,
-            item_ids=rows if config.remove_accidental_hits else None,
-            log_q=log_q,
-            weights=data[TARGET_WEIGHT],
-            temperature=config.temperature,
-            **more,
-        )
-
-    def _tfrs(self, queries: Any, data: dict[str, Any]) -> Any:
-        rows, weights = data[schema.ITEM_INDEX], data[TARGET_WEIGHT]
-        total = self._task(
-            queries,
-            self._items(rows, True),
-            sample_weight=weights,
-            candidate_sampling_probability=tf.exp(tf.gather(self._log_q, rows))
-            if self.loss_config.log_q
-            else None,
-            candidate_ids=rows,
-            compute_metrics=False,
-            compute_batch_metrics=False,
-        )
-        return tf.math.divide_no_nan(total, tf.reduce_sum(weights))
-
-    def _sampled(self, loss: Any, queries: Any, data: dict[str, Any]) -> Any:
-        rows = data[schema.ITEM_INDEX]
-        drawn = self._draw(self.loss_config.negatives or int(rows.shape[0]))
-        items = self._items(tf.concat([rows, drawn], 0), True)
-        return loss(
-            queries,
-            items[: rows.shape[0]],
-            items[rows.shape[0] :],
-            collides=rows[:, None] == drawn[None, :],
-            weights=data[TARGET_WEIGHT],
-            temperature=self.loss_config.temperature,
-        )
-
-    def _draw(self, count: int) -> Any:
-        """Items of the catalogue, int32 [count], each alike, with repeats."""
-        return keras.random.randint((count,), 0, self._catalogue.size, seed=self._seed)
-
-
-def _dense(gradient: Any) -> Any:
-    return tf.convert_to_tensor(gradient)
+    return tf.convert_to_tensor(first) + tf.convert_to_tensor(second)

@@ -1,0 +1,61 @@
+"""A trainer of two id towers over a dozen items, for tests of a single step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfrec.config.model import LossConfig
+from tfrec.input import ItemTable
+from tfrec.model import NeuralView, TwoTower
+from tfrec.optimizers import AveragedAdamW, RowAdagrad
+from tfrec.training import Catalogue, Trainer
+
+ITEMS, USERS = 12, 6
+
+
+def tiny_trainer(
+    loss: LossConfig,
+    *,
+    micro_batches: int = 1,
+    average: float = 0.0,
+    item_bias: bool = True,
+    static: bool = False,
+    batch_size: int = 8,
+) -> Trainer:
+    """Compiled, to be called step by step; the same weights each time."""
+    keras.utils.set_random_seed(0)
+    view = NeuralView(4, items=ITEMS, users=USERS, item_bias=item_bias, name="neural")
+    model = TwoTower({"neural": view})
+    one = tf.constant([0])
+    model.build_layers({"user_index": one, "item_index": one})
+    zeros = np.zeros(ITEMS, np.int64)
+    table = ItemTable(np.empty(ITEMS, object), zeros + 1, zeros, zeros, {}, {}, {}, {})
+    trainer = Trainer(
+        model,
+        Catalogue(table, {}, {}),
+        loss,
+        np.arange(1, ITEMS + 1, dtype=np.float64),
+        RowAdagrad(0.1, average=average, static_shapes=static),
+        users=USERS,
+        batch_size=batch_size,
+        micro_batches=micro_batches,
+    )
+    dense = AveragedAdamW(0.01, average=average)
+    if trainer.dense_variables:
+        dense.build(trainer.dense_variables)
+    trainer.compile(optimizer=dense)
+    return trainer
+
+
+def batch(size: int, *, seed: int = 0) -> dict[str, Any]:
+    """Rows of different items and of weights 1 and 2."""
+    random = np.random.default_rng(seed)
+    return {
+        "user_index": tf.constant(random.integers(0, USERS, size), tf.int32),
+        "item_index": tf.constant(random.permutation(ITEMS)[:size], tf.int32),
+        "target_weight": tf.constant(1.0 + np.arange(size) % 2, tf.float32),
+    }

@@ -1,0 +1,50 @@
+"""Options of a resolved configuration that contradict each other, told before anything is read."""
+
+from __future__ import annotations
+
+from tfrec.config.model import ModelConfig
+from tfrec.errors import DescriptionError
+
+__all__ = ["check_options"]
+
+
+def check_options(config: ModelConfig, replicas: int = 1) -> None:
+    """Refuses an option that would do nothing, or a batch that can't be divided.
+
+    Args:
+        config: Resolved.
+        replicas: Replicas that share a batch.
+
+    Raises:
+        DescriptionError: One line on the first that is wrong.
+    """
+    loss, training = config.loss, config.training
+    sampled = "in_batch, bpr or bce"
+    rules = (
+        ("loss.cache", loss.cache, ("in_batch",), "in_batch"),
+        ("loss.hard_negatives", loss.hard_negatives, ("in_batch", "bpr", "bce"), sampled),
+        ("loss.negatives", loss.negatives, ("in_batch", "bpr", "bce"), sampled),
+    )
+    for where, value, types, shown in rules:
+        if value and loss.type not in types:
+            raise DescriptionError(
+                where,
+                f"it is for loss.type {shown}; {loss.type} has no place for it",
+                received=str(value),
+                remedy=f"Set loss.type={types[0]}, or {where}=0",
+            )
+    if loss.learn_temperature and loss.type == "tfrs":
+        raise DescriptionError(
+            "loss.learn_temperature",
+            "TensorFlow Recommenders' task has a fixed temperature",
+            received="loss.type: tfrs",
+            remedy="Set loss.type=in_batch, the same loss",
+        )
+    size, parts = int(training.batch_size or 0), replicas * training.micro_batches
+    if size % parts:
+        raise DescriptionError(
+            "training.batch_size",
+            f"it must divide into {replicas} replicas × {training.micro_batches} micro-batches",
+            received=str(size),
+            remedy=f"Set training.batch_size={max(size // parts, 1) * parts}",
+        )
