@@ -130,7 +130,9 @@ def top_k_blocks(
         ours = queries[users].T
 
         def fill(start: int, stop: int, tile: Floats) -> None:
-            np.matmul(vectors[start:stop], ours, out=tile)
+            # Both sides are finite; some BLAS kernels still raise a flag for lanes they don't use.
+            with np.errstate(invalid="ignore"):
+                np.matmul(vectors[start:stop], ours, out=tile)
 
         return fill
 
