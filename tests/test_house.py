@@ -44,7 +44,9 @@ ALLOWED: dict[str, set[str]] = {
     "tfrec.baselines": CONTRACT | INPUT | TEACHERS,
     "tfrec.model": CONTRACT | MEDIA | LAYERS | INPUT | TEACHERS,
     "tfrec.evaluation": CONTRACT | INPUT | EVALUATION | TEACHERS,
+    "tfrec.online": CONTRACT | {"tfrec.evaluation", "tfrec.simulate"},
     "tfrec.training": CONTRACT | MEDIA | LAYERS | INPUT | MODEL | EVALUATION | TEACHERS,
+    "tfrec.inspection": CONTRACT | INPUT,
     "tfrec.index": CONTRACT | MEDIA,
     "tfrec.export": CONTRACT
     | MEDIA

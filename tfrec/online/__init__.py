@@ -1,0 +1,1 @@
+"""Online evaluation: off-policy estimates, experiments, interleaving, from event logs."""
