@@ -8,10 +8,12 @@ import tensorflow as tf
 from tfrec.index.index import (
     Index,
     Neighbours,
+    best_in_blocks,
     checked_vectors,
     inverse_lengths,
     kept_variable,
     ranked,
+    without,
 )
 
 __all__ = ["ExactIndex"]
@@ -69,7 +71,7 @@ class ExactIndex(Index):
             if allowed is not None:
                 scores = tf.where(allowed[..., start:end], scores, tf.float32.min)
             if excluded is not None:
-                scores = _without(scores, excluded - start)
+                scores = without(scores, excluded - start)
             best, places = tf.math.top_k(scores, tf.minimum(k, end - start))
             return best, places + start
 
@@ -78,44 +80,11 @@ class ExactIndex(Index):
             *tf.cond(
                 size <= self._block,
                 lambda: best_of(tf.constant(0), size),
-                lambda: self._in_blocks(best_of, queries, k, size),
+                lambda: best_in_blocks(best_of, tf.shape(queries)[0], k, size, self._block),
             )
         )
-
-    def _in_blocks(
-        self, best_of: object, queries: tf.Tensor, k: tf.Tensor, size: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        rows = tf.shape(queries)[0]
-
-        def step(
-            start: tf.Tensor, scores: tf.Tensor, items: tf.Tensor
-        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            end = tf.minimum(start + self._block, size)
-            more, found = best_of(start, end)  # type: ignore[operator]
-            # Earlier items stand first, so that they keep winning ties.
-            scores, places = tf.math.top_k(tf.concat([scores, more], 1), k)
-            return end, scores, tf.gather(tf.concat([items, found], 1), places, batch_dims=1)
-
-        nothing = tf.fill([rows, k], tf.float32.min), tf.fill([rows, k], -1)
-        unknown = tf.TensorShape([None, None])
-        _, scores, items = tf.while_loop(
-            lambda start, *_: start < size,
-            step,
-            (tf.constant(0), *nothing),
-            shape_invariants=(tf.TensorShape([]), unknown, unknown),
-        )
-        return scores, items
 
     def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items; see `Index.vectors_of`."""
         found = tf.gather(self.vectors, tf.maximum(items, 0))
         return tf.where((items >= 0)[..., None], found, 0.0)
-
-
-def _without(scores: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Scores [b, n] with the lowest float at places [b, e]; those outside of 0 … n-1 are none."""
-    inside = tf.where((places >= 0) & (places < tf.shape(scores)[1]))
-    columns = tf.gather_nd(places, inside)
-    cells = tf.stack([inside[:, 0], tf.cast(columns, tf.int64)], 1)
-    lowest = tf.fill([tf.shape(cells)[0]], tf.float32.min)
-    return tf.tensor_scatter_nd_update(scores, cells, lowest)

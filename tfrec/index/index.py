@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,14 +29,21 @@ class Index(tf.Module):
     """Finds the items with the greatest inner product, in core TensorFlow ops.
 
     Attributes:
-        kind: `exact` or `ivf`.
+        kind: `exact`, `ivf`, `ivf-int8` or `ivf-pq`.
         size: How many items it holds.
         dimension: Width of their vectors.
+        error: Greatest distance of a kept vector from the one that was given; 0 if none is rounded.
     """
 
     kind: str
     size: int
     dimension: int
+    error: float = 0.0
+
+    @property
+    def bytes(self) -> int:
+        """Memory of its variables."""
+        return sum(int(tf.size(v)) * v.dtype.size for v in self.variables)
 
     def search(
         self,
@@ -114,3 +122,52 @@ def inverse_lengths(vectors: np.ndarray) -> np.ndarray:
 def ranked(scores: tf.Tensor, items: tf.Tensor) -> Neighbours:
     """Neighbours whose places of the lowest float are named -1."""
     return Neighbours(scores, tf.where(scores > tf.float32.min, items, -1))
+
+
+def without(scores: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Scores [b, n] with the lowest float at places [b, e]; those outside of 0 … n-1 are none."""
+    inside = tf.where((places >= 0) & (places < tf.shape(scores)[1]))
+    columns = tf.gather_nd(places, inside)
+    cells = tf.stack([inside[:, 0], tf.cast(columns, tf.int64)], 1)
+    lowest = tf.fill([tf.shape(cells)[0]], tf.float32.min)
+    return tf.tensor_scatter_nd_update(scores, cells, lowest)
+
+
+def best_in_blocks(
+    best_of: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    rows: tf.Tensor,
+    k: tf.Tensor,
+    size: tf.Tensor,
+    block: int,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The best of `size` candidates, `block` of them in one step.
+
+    Args:
+        best_of: From bounds start, end to scores and items [rows, min(k, end - start)].
+        rows: How many queries there are.
+        k: How many are wanted.
+        size: How many candidates there are.
+        block: Candidates in one step.
+
+    Returns:
+        Scores float32 and items int32, [rows, k]; the lowest float and -1 where candidates ran out.
+    """
+
+    def step(
+        start: tf.Tensor, scores: tf.Tensor, items: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        end = tf.minimum(start + block, size)
+        more, found = best_of(start, end)
+        # Earlier items stand first, so that they keep winning ties.
+        scores, places = tf.math.top_k(tf.concat([scores, more], 1), k)
+        return end, scores, tf.gather(tf.concat([items, found], 1), places, batch_dims=1)
+
+    nothing = tf.fill([rows, k], tf.float32.min), tf.fill([rows, k], -1)
+    unknown = tf.TensorShape([None, None])
+    _, scores, items = tf.while_loop(
+        lambda start, *_: start < size,
+        step,
+        (tf.constant(0), *nothing),
+        shape_invariants=(tf.TensorShape([]), unknown, unknown),
+    )
+    return scores, items

@@ -1,0 +1,330 @@
+"""The inverted file: only the cells whose centroids score best are looked into.
+
+query ─▶ scores of C centroids ─▶ best `probes` cells ─▶ their blocks ─▶ scores ─▶ top k
+│
+too few found (filters, exclusions, small cells) ──┴──▶ every item is scored
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.errors import DescriptionError
+from tfrec.index.cells import Cells, train_cells
+from tfrec.index.float_storage import FloatStorage
+from tfrec.index.index import (
+    Index,
+    Neighbours,
+    best_in_blocks,
+    checked_vectors,
+    inverse_lengths,
+    kept_variable,
+    ranked,
+    without,
+)
+from tfrec.index.int8_storage import Int8Storage
+from tfrec.index.layout import BLOCK, CellLayout
+from tfrec.index.pq_storage import PqStorage
+from tfrec.index.storage import Storage, by_slot, in_blocks
+
+__all__ = ["IvfIndex"]
+
+_STORAGES: dict[str, type[Storage]] = {
+    "ivf": FloatStorage,
+    "ivf-int8": Int8Storage,
+    "ivf-pq": PqStorage,
+}
+# Of the items that a filter keeps, all are scored when they are fewer than this share; probing
+# would have to look into so many cells that it costs as much.
+_FEW = 0.1
+# Items in one step of a scan, and floats of vectors fetched in one step of a probe (64 MB).
+_SCAN = 2**16
+_FETCH = 2**24
+# Of rough scores, how many are computed again: at least this many, and this many times k.
+_SHORTLIST, _TIMES = 100, 10
+
+
+class _Request(NamedTuple):
+    queries: tf.Tensor
+    k: tf.Tensor
+    excluded: tf.Tensor | None
+    cosine: bool
+
+
+class IvfIndex(Index):
+    """Scores the items of the cells nearest to a query, and keeps the best.
+
+    Never returns fewer than `k` items while so many qualify: where cells hold too few, all items
+    are scored. A filter that keeps little is answered exactly from what it keeps; one that keeps
+    more makes probes as many times more as it leaves out.
+
+    Args:
+        vectors: float32 [N, D].
+        kind: `ivf` keeps them as they are, `ivf-int8` in 8 bits, `ivf-pq` product-quantised.
+        cells: Of the vectors; trained unless given.
+        probes: Cells that a query looks into; `tfrec index tune` finds how many are needed.
+
+    Raises:
+        DescriptionError: `kind` is unknown, `probes` less than 1, or the cells are of others.
+        ExportError: The vectors are empty or not finite.
+
+    Example:
+        >>> vectors = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
+        >>> vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        >>> index = IvfIndex(vectors, probes=10)
+        >>> found = index.search(tf.constant(vectors[:2]), tf.constant(1))
+        >>> found.items.numpy().tolist()
+        [[0], [1]]
+    """
+
+    def __init__(
+        self,
+        vectors: np.ndarray,
+        kind: str = "ivf",
+        cells: Cells | None = None,
+        probes: int = 16,
+    ) -> None:
+        super().__init__(name="ivf_index")
+        vectors = checked_vectors(vectors)
+        if kind not in _STORAGES:
+            raise DescriptionError(
+                "index",
+                f"the `kind` of an inverted file is one of {', '.join(_STORAGES)}",
+                received=kind,
+                remedy="Take one of these",
+            )
+        if probes < 1:
+            raise DescriptionError(
+                "index",
+                "`probes` is at least 1 cell",
+                received=probes,
+                remedy="Ask `tfrec index tune` how many are needed",
+            )
+        cells = train_cells(vectors) if cells is None else cells
+        if len(cells.assignment) != len(vectors):
+            raise DescriptionError(
+                "index",
+                "the cells are of the vectors that are indexed",
+                received=f"cells of {len(cells.assignment)} items, {len(vectors)} vectors",
+                remedy="Train them again",
+            )
+        self.kind = kind
+        self.size, self.dimension = vectors.shape
+        self.cells = len(cells.centroids)
+        self.probes = min(probes, self.cells)
+        layout = CellLayout.of(cells.assignment, self.cells)
+        self._storage = _STORAGES[kind](vectors, cells, layout)
+        self.error = self._storage.error
+        self._directions = kept_variable(cells.directions, "index/directions")
+        # A centroid is its direction times this; a direction of zero is of a centroid of zero.
+        norms = inverse_lengths(cells.directions) * np.linalg.norm(cells.centroids, axis=1)
+        self._norms = kept_variable(norms.astype(np.float32), "index/norms")
+        self._unit = kept_variable(inverse_lengths(cells.directions), "index/unit")
+        self._items = kept_variable(layout.items, "index/items")
+        self._slots = kept_variable(layout.slots, "index/slots")
+        self._first = kept_variable(layout.first, "index/first")
+        self._cell_of_block = kept_variable(layout.cell_of_block, "index/cell_of_block")
+        lengths = by_slot(inverse_lengths(vectors), layout.items)
+        self._inverse_lengths = kept_variable(lengths, "index/inverse_lengths")
+
+    def search(
+        self,
+        queries: tf.Tensor,
+        k: tf.Tensor,
+        excluded: tf.Tensor | None = None,
+        allowed: tf.Tensor | None = None,
+        *,
+        cosine: bool = False,
+    ) -> Neighbours:
+        """Finds the best items of each query; see `Index.search`."""
+        request = _Request(queries, k, excluded, cosine)
+        if allowed is None:
+            found = self._probed(request, tf.constant(self.probes))
+            enough = tf.reduce_all(found[1] >= 0)
+            everything = tf.range(tf.shape(self._slots)[0])
+            return ranked(*tf.cond(enough, lambda: found, lambda: self._scan(request, everything)))
+        if allowed.shape.rank == 2:
+            return self._row_by_row(request, allowed)
+        return ranked(*self._filtered(request, allowed))
+
+    def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
+        """Vectors of items as they are kept; see `Index.vectors_of`."""
+        vectors = self._kept(tf.gather(self._slots, tf.maximum(items, 0)))
+        return tf.where((items >= 0)[..., None], vectors, 0.0)
+
+    def _kept(self, slots: tf.Tensor) -> tf.Tensor:
+        cells = tf.gather(self._cell_of_block, slots // BLOCK)
+        centroids = tf.gather(self._directions, cells) * tf.gather(self._norms, cells)[..., None]
+        return self._storage.vectors(slots, centroids)
+
+    def _filtered(self, request: _Request, allowed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        kept = tf.cast(tf.where(allowed)[:, 0], tf.int32)
+        share = tf.size(kept) / tf.size(allowed)
+
+        def probe() -> tuple[tf.Tensor, tf.Tensor]:
+            wider = tf.cast(tf.math.ceil(self.probes / share), tf.int32)
+            cells = tf.shape(self._norms)[0]
+            found = self._probed(request, tf.minimum(wider, cells), allowed)
+            enough = tf.reduce_all(found[1] >= 0)
+            return tf.cond(enough, lambda: found, lambda: self._scan(request, kept))
+
+        return tf.cond(share < _FEW, lambda: self._scan(request, kept), probe)
+
+    def _row_by_row(self, request: _Request, allowed: tf.Tensor) -> Neighbours:
+        def one(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return self._filtered(_rows(request, start, end), allowed[start])
+
+        return ranked(*_in_rows(one, request, tf.constant(1)))
+
+    def _probed(
+        self, request: _Request, probes: tf.Tensor, allowed: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The best of the cells that a query is nearest to."""
+        nearness = tf.matmul(request.queries, self._directions, transpose_b=True)
+        order = nearness * self._unit if request.cosine else nearness
+        chosen = tf.math.top_k(order, probes).indices
+        start = tf.gather(self._first, chosen)
+        splits, flat = tf.raw_ops.RaggedRange(
+            starts=tf.reshape(start, [-1]),
+            limits=tf.reshape(tf.gather(self._first, chosen + 1), [-1]),
+            deltas=tf.constant(1),
+            Tsplits=tf.int32,
+        )
+        ragged = tf.RaggedTensor.from_row_splits(flat, splits[::probes], validate=False)
+        blocks = ragged.to_tensor(default_value=tf.shape(self._cell_of_block)[0] - 1)
+        # Where the first slot of each cell stands among the candidates of its row.
+        begun = tf.reshape(splits[:-1], tf.shape(chosen))
+        shift = (begun - begun[:, :1] - start) * BLOCK
+
+        def best(first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            rows = slice(first, last)
+            return self._best_of_blocks(
+                _rows(request, first, last),
+                _Probe(blocks[rows], chosen[rows], shift[rows], nearness[rows]),
+                allowed,
+            )
+
+        width = tf.shape(blocks)[1] * (BLOCK * self.dimension)
+        step = tf.maximum(_FETCH // tf.maximum(width, 1), 1)
+        count = tf.shape(blocks)[0]
+        return tf.cond(
+            count <= step,
+            lambda: self._best_of_blocks(request, _Probe(blocks, chosen, shift, nearness), allowed),
+            lambda: _in_rows(best, request, step),
+        )
+
+    def _best_of_blocks(
+        self, request: _Request, probe: _Probe, allowed: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        blocks = probe.blocks
+        shape = [tf.shape(blocks)[0], tf.shape(blocks)[1] * BLOCK]
+        items = tf.reshape(tf.gather(in_blocks(self._items), blocks), shape)
+        cells = tf.gather(self._cell_of_block, blocks)
+        base = tf.gather(probe.nearness, cells, batch_dims=1) * tf.gather(self._norms, cells)
+        scores = self._storage.scores(blocks, request.queries, base)
+        if request.cosine:
+            scores *= tf.reshape(tf.gather(in_blocks(self._inverse_lengths), blocks), shape)
+        good = items >= 0
+        if allowed is not None:
+            good &= tf.gather(allowed, tf.maximum(items, 0))
+        scores = tf.where(good, scores, tf.float32.min)
+        if request.excluded is not None:
+            scores = without(scores, self._columns(probe, request.excluded))
+        k = tf.minimum(request.k, shape[1])
+        if self._storage.rerank:
+            scores, places = self._reranked(request, blocks, scores, k)
+        else:
+            scores, places = tf.math.top_k(scores, k)
+        items = tf.gather(items, places, batch_dims=1)
+        missing = [[0, 0], [0, request.k - k]]
+        items = tf.where(scores > tf.float32.min, items, -1)
+        return (
+            tf.pad(scores, missing, constant_values=tf.float32.min),
+            tf.pad(items, missing, constant_values=-1),
+        )
+
+    def _columns(self, probe: _Probe, excluded: tf.Tensor) -> tf.Tensor:
+        """Where items [b, e] stand among the candidates of their rows, -1 where they don't."""
+        slots = tf.gather(self._slots, tf.maximum(excluded, 0))
+        cells = tf.gather(self._cell_of_block, slots // BLOCK)
+        here = (cells[..., None] == probe.chosen[:, None]) & (excluded >= 0)[..., None]
+        columns = slots[..., None] + probe.shift[:, None]
+        return tf.reduce_max(tf.where(here, columns, -1), 2)
+
+    def _reranked(
+        self, request: _Request, blocks: tf.Tensor, rough: tf.Tensor, k: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        count = tf.minimum(tf.maximum(_TIMES * k, _SHORTLIST), tf.shape(rough)[1])
+        best, places = tf.math.top_k(rough, count)
+        slots = tf.gather(blocks, places // BLOCK, batch_dims=1) * BLOCK + places % BLOCK
+        scores = tf.matmul(request.queries[:, None], self._kept(slots), transpose_b=True)[:, 0]
+        if request.cosine:
+            scores *= tf.gather(self._inverse_lengths, slots)
+        scores, order = tf.math.top_k(tf.where(best > tf.float32.min, scores, best), k)
+        return scores, tf.gather(places, order, batch_dims=1)
+
+    def _scan(self, request: _Request, candidates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The best of items [n], in ascending order, each of which is scored."""
+        padded = tf.concat([candidates, tf.shape(self._slots)[:1]], 0)
+
+        def best(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            slots = tf.gather(self._slots, candidates[start:end])
+            scores = tf.matmul(request.queries, self._kept(slots), transpose_b=True)
+            if request.cosine:
+                scores *= tf.gather(self._inverse_lengths, slots)
+            if request.excluded is not None:
+                places = tf.searchsorted(padded, tf.reshape(request.excluded, [-1]))
+                places = tf.reshape(places, tf.shape(request.excluded))
+                same = tf.gather(padded, places) == request.excluded
+                scores = without(scores, tf.where(same, places - start, -1))
+            scores, places = tf.math.top_k(scores, tf.minimum(request.k, end - start))
+            return scores, tf.gather(candidates, places + start)
+
+        rows = tf.shape(request.queries)[0]
+        return best_in_blocks(best, rows, request.k, tf.size(candidates), _SCAN)
+
+
+class _Probe(NamedTuple):
+    """Cells that were chosen for each row.
+
+    Attributes:
+        blocks: int32 [b, w], blocks of these cells, then the spare block.
+        chosen: int32 [b, p], the cells.
+        shift: int32 [b, p], column of a slot among the row's candidates, less the slot.
+        nearness: float32 [b, C], products with the directions of cells.
+    """
+
+    blocks: tf.Tensor
+    chosen: tf.Tensor
+    shift: tf.Tensor
+    nearness: tf.Tensor
+
+
+def _rows(request: _Request, start: tf.Tensor, end: tf.Tensor) -> _Request:
+    excluded = None if request.excluded is None else request.excluded[start:end]
+    return request._replace(queries=request.queries[start:end], excluded=excluded)
+
+
+def _in_rows(best: object, request: _Request, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Answers `step` rows at a time."""
+    count = tf.shape(request.queries)[0]
+
+    def more(
+        start: tf.Tensor, scores: tf.Tensor, items: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        end = tf.minimum(start + step, count)
+        found = best(start, end)  # type: ignore[operator]
+        return end, tf.concat([scores, found[0]], 0), tf.concat([items, found[1]], 0)
+
+    nothing = tf.zeros([0, request.k]), tf.zeros([0, request.k], tf.int32)
+    unknown = tf.TensorShape([None, None])
+    _, scores, items = tf.while_loop(
+        lambda start, *_: start < count,
+        more,
+        (tf.constant(0), *nothing),
+        shape_invariants=(tf.TensorShape([]), unknown, unknown),
+    )
+    return scores, items
