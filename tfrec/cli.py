@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate": "write a small music service as real files, every modality in it",
     "infer": "draft a dataset description from files",
     "preprocess": "integrate, validate, split and encode raw files into TFRecords, by Beam",
+    "inspect": "show prepared data in a page: distributions, samples, anomalies, drift",
     "train": "train a two-tower model on prepared data",
     "evaluate": "rank the whole catalogue for held-out users, beside baselines, and bless or not",
     "audit": "prove by rule that nothing held out reached a run's training",
