@@ -51,7 +51,7 @@ def evaluate(
         held_out: The question.
         rankings: Of the model, named `model`, and of baselines.
         model: Name of the model's configuration.
-        data: Where the data lies.
+        data: Name of the data set.
         fingerprint: Of the data.
         ks: Depths, up to 100.
         gate: Rules of the verdict.

@@ -100,7 +100,8 @@ class Evaluation(_Frozen):
         format_version: Raised when a field changes its meaning.
         split: Evaluated part.
         model: Name of the model's configuration.
-        data: The prepared data directory, and its fingerprint.
+        data: The data set's name.
+        fingerprint: Of the prepared data.
         users: Evaluated users; `users_total` counts all of the split.
         ks: Depths.
         primary: The metric that verdict and comparison look at.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = ["ItemMedia", "read_media"]
 # Raw media beyond this are not read for a report.
 _MAX_BYTES = 1_500_000_000
 _THUMBNAIL = 72
+_LETTERS = 60
 _NAMES = ("title", "name", "headline")
 
 
@@ -29,7 +31,7 @@ class ItemMedia:
     """Names and pictures of items.
 
     Attributes:
-        names: object [N] of str; the id where an item has no name.
+        names: object [N] of str, up to 60 letters; the id where an item has no name.
         pictures: uint8 [N, h, w, 3], or `None` when the data has none.
         present: By feature, bool [N], of the media features that were read.
     """
@@ -89,11 +91,19 @@ def read_media(data: str | Path) -> ItemMedia:
         loaded = ItemTable.load(data, features=[title])
         words = loaded.features[title]
         names = np.array(
-            [word or item for word, item in zip(words, loaded.ids, strict=True)], object
+            [_short(word) or item for word, item in zip(words, loaded.ids, strict=True)], object
         )
     if names is None:
         names = ItemTable.load(data, features=[]).ids
     return ItemMedia(names, picture, present, pictures)
+
+
+def _short(text: str) -> str:
+    """What a long text starts with: its first sentence, cut at a word.
+
+    Columns are joined by ". ", so a text of title and plot gives the title.
+    """
+    return textwrap.shorten(text.partition(". ")[0], _LETTERS, placeholder="…")
 
 
 def _bytes(spec: FeatureSpec) -> float:

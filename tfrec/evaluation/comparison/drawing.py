@@ -9,7 +9,7 @@ from tfrec.evaluation.report.style import CSS
 
 __all__ = ["bar_chart", "page"]
 
-_ROW, _LEFT, _WIDTH = 22, 250, 760
+_WIDTH, _LEFT, _HEAD, _ROW, _SLICE = 440, 6, 48, 19, 70
 _STANDALONE = """
 <style>text { font:13px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif; fill:#1a1d21 }
 .soft { fill:#555c66 } .ours { fill:#0b5cad } .theirs { fill:#7a828c } .whisker { stroke:#1a1d21 }
@@ -19,7 +19,7 @@ _STANDALONE = """
 """.strip()
 _STYLE = """
 .ours { fill:var(--model) } .theirs { fill:var(--other) } .whisker { stroke:var(--ink) }
-.back { fill:none }
+.back { fill:none } th[scope=row] { white-space:normal; min-width:8rem }
 """
 
 
@@ -41,31 +41,29 @@ def bar_chart(found: Comparison, *, standalone: bool = True) -> str:
     """
     rows = _primary(found)
     top = max((max(pair.ours.high, pair.theirs.high) for _, pair in rows), default=1.0) or 1.0
-    scale = (_WIDTH - _LEFT - 70) / top
-    height = 30 + len(rows) * (2 * _ROW + 16)
+    scale = (_WIDTH - 2 * _LEFT - 62) / top
+    height = _HEAD + len(rows) * _SLICE
+    ours, *others = found.systems
     body = [f'<rect class="back" width="{_WIDTH}" height="{height}"/>']
-    ours = escape(_short(next(iter(found.systems))))
-    body.append(
-        f'<rect class="ours" x="8" y="8" width="11" height="11"/><text x="24" y="18">{ours}</text>'
-        f'<text class="soft" x="{_LEFT}" y="18">{escape(found.primary)}, 95 % intervals</text>'
-    )
-    for place, (part, pair) in enumerate(rows):
-        y = 30 + place * (2 * _ROW + 16)
-        body.append(f'<text x="8" y="{y + 14}">{escape(_short(part.title))}</text>')
+    for line, (kind, label) in enumerate((("ours", ours), ("theirs", ", ".join(others)))):
         body.append(
-            f'<text class="soft" x="8" y="{y + 14 + _ROW}">'
-            f"against {escape(_short(part.theirs, 24))}</text>"
+            f'<rect class="{kind}" x="{_LEFT}" y="{8 + 20 * line}" width="11" height="11"/>'
+            f'<text x="{_LEFT + 17}" y="{18 + 20 * line}">{escape(_short(label))}</text>'
         )
+    for place, (part, pair) in enumerate(rows):
+        y = _HEAD + place * _SLICE
+        name = part.title if len(others) == 1 else f"{part.title}, against {part.theirs}"
+        body.append(f'<text class="soft" x="{_LEFT}" y="{y + 13}">{escape(_short(name))}</text>')
         for row, (kind, figure) in enumerate((("ours", pair.ours), ("theirs", pair.theirs))):
-            at = y + row * _ROW
-            middle = at + _ROW / 2 - 2
+            at = y + 19 + row * _ROW
+            middle = at + _ROW / 2 - 1
             end = _LEFT + max(figure.high, figure.value) * scale + 8
             body += [
-                f'<rect class="{kind}" x="{_LEFT}" y="{at}" height="{_ROW - 4}"'
+                f'<rect class="{kind}" x="{_LEFT}" y="{at}" height="{_ROW - 2}"'
                 f' width="{figure.value * scale:.1f}"/>',
                 f'<line class="whisker" stroke-width="1.5" y1="{middle}" y2="{middle}"'
                 f' x1="{_LEFT + figure.low * scale:.1f}" x2="{_LEFT + figure.high * scale:.1f}"/>',
-                f'<text x="{end:.1f}" y="{middle + 4}">{figure.value:.4f}</text>',
+                f'<text x="{end:.1f}" y="{middle + 5}">{figure.value:.4f}</text>',
             ]
     title = f"{found.primary} of {', '.join(found.systems)} by slice"
     return (
@@ -76,7 +74,7 @@ def bar_chart(found: Comparison, *, standalone: bool = True) -> str:
     )
 
 
-def _short(text: str, length: int = 32) -> str:
+def _short(text: str, length: int = 48) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

@@ -125,7 +125,7 @@ def group_runs(runs: Sequence[str | Path]) -> list[RunGroup]:
     for members in found.values():
         label = members[0][0].name
         if len(members) > 1:
-            label += f" and {len(members) - 1} more seed" + ("s" if len(members) > 2 else "")
+            label += f" ({len(members)} seeds)"
         groups.append(
             RunGroup(
                 label,

@@ -10,6 +10,10 @@ from math import floor, isfinite, log10
 __all__ = ["Point", "bars", "intervals", "lines"]
 
 _ROW = 30
+# Narrow enough that its letters stay readable on a phone; the style sheet bounds it on a desk.
+_WIDTH = 440
+# What a bold letter takes, on a phone, where they are larger.
+_LETTER = 9.2
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,16 @@ def _steps(low: float, high: float, count: int = 4) -> list[float]:
     return ticks
 
 
+def _cut(label: str, longest: int) -> str:
+    """A label that fits; the number of users at its end stays."""
+    if len(label) <= longest:
+        return label
+    name, bracket, rest = label.rpartition(" (")
+    if not bracket:
+        return label[: longest - 1] + "…"
+    return name[: max(longest - len(rest) - 3, 1)] + "…" + bracket + rest
+
+
 def _svg(width: int, height: int, title: str, body: Sequence[str]) -> str:
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">'
@@ -52,7 +66,7 @@ def _svg(width: int, height: int, title: str, body: Sequence[str]) -> str:
     )
 
 
-def intervals(points: Sequence[Point], title: str, *, width: int = 560) -> str:
+def intervals(points: Sequence[Point], title: str, *, width: int = _WIDTH) -> str:
     """Means with their intervals, one row each: overlap is seen at once.
 
     Args:
@@ -60,8 +74,8 @@ def intervals(points: Sequence[Point], title: str, *, width: int = 560) -> str:
         title: What is plotted, read out by screen readers.
         width: Of the drawing's own coordinates.
     """
-    left = 24 + 7 * max(len(point.label) for point in points)
-    left = min(left, width // 2 - 20)
+    longest = int((width * 0.5 - 16) / _LETTER)
+    left = 16 + _LETTER * min(max(len(point.label) for point in points), longest)
     right = 62
     top = max(max(p.value, p.high or 0.0) for p in points)
     ticks = _steps(0.0, max(top, 1e-6))
@@ -81,7 +95,7 @@ def intervals(points: Sequence[Point], title: str, *, width: int = 560) -> str:
         x = left + point.value * scale
         body.append(
             f'<text class="{word}" x="{left - 10}" y="{y + 4.5}" text-anchor="end">'
-            f"{escape(point.label)}</text>"
+            f"{escape(_cut(point.label, longest))}</text>"
         )
         end = x
         if point.low is not None and point.high is not None:
@@ -109,7 +123,7 @@ def lines(
         metric: Of each; NaN where unknown.
         name: Of the metric.
     """
-    width, height, left, right, bottom, top = 560, 250, 52, 52, 34, 26
+    width, height, left, right, bottom, top = _WIDTH, 230, 48, 44, 34, 26
     body = []
     span = max(epochs[-1] - epochs[0], 1)
     known = [value for value in metric if isfinite(value)]
@@ -181,7 +195,7 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], title: st
         series: By name, a share for each group; the first is the model's.
         title: What is plotted.
     """
-    width, height, left, bottom, top = 560, 230, 44, 40, 10
+    width, height, left, bottom, top = _WIDTH, 230, 44, 40, 10
     ticks = _steps(0.0, max(max(values) for values in series.values()))
     scale = (height - top - bottom) / ticks[-1]
     body = []

@@ -18,7 +18,7 @@ from tfrec.evaluation.table import table_metrics
 
 __all__ = ["report"]
 
-_POPULARITY = ("least popular fifth", "2nd", "3rd", "4th", "most popular fifth")
+_POPULARITY = ("least", "2nd", "3rd", "4th", "most")
 _WORDS = {
     "ndcg": "NDCG",
     "recall": "recall",
@@ -223,7 +223,7 @@ def _slices(found: Evaluation) -> str:
             if figure.value is not None:
                 points.append(
                     charts.Point(
-                        f"{part.name} ({part.users:,})",
+                        f"{part.name.removeprefix('history ')} ({part.users:,})",
                         figure.value,
                         figure.low,
                         figure.high,
@@ -274,7 +274,8 @@ def _popularity(found: Evaluation) -> str:
     cold = ours.get("cold_share@10") or 0.0
     return _section(
         "Popularity bias",
-        f"Where the places of the top 10 go, by fifths of the training's positives. Without a bias"
+        f"Where the places of the top 10 go, by fifths of the training's positives, from the least"
+        f" popular items to the most. Without a bias"
         f" the lists would follow the users' own past.{told}"
         f" {cold:.1%} of the places go to new items, {_number(ours.get('coverage@10'), '.1%')} of"
         f" the catalogue is shown to someone."

@@ -30,7 +30,7 @@ section { background:var(--card); border:1px solid var(--line); border-radius:10
   max-width:none }
 .verdict.yes { border-left-color:var(--good) } .verdict.yes .word { color:var(--good) }
 .verdict.no { border-left-color:var(--bad) } .verdict.no .word { color:var(--bad) }
-.tiles { display:grid; grid-template-columns:repeat(auto-fit,minmax(11rem,1fr)); gap:.75rem;
+.tiles { display:grid; grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr)); gap:.75rem;
   margin-top:1rem }
 .tile { border:1px solid var(--line); border-radius:8px; padding:.6rem .8rem }
 .tile b { display:block; font-size:1.6rem; line-height:1.2; font-variant-numeric:tabular-nums }
@@ -46,7 +46,8 @@ th:first-child, td:first-child { text-align:left }
 thead th { color:var(--soft); font-weight:600; font-size:.82rem }
 tr.model th, tr.model td { font-weight:650; color:var(--model) }
 td small { color:var(--soft); display:block; font-size:.75rem; font-weight:400 }
-figure { margin:.6rem 0 1rem } svg { display:block; width:100%; height:auto }
+figure { margin:.6rem 0 1rem } svg { display:block; width:100%; max-width:38rem;
+  height:auto }
 svg text { fill:var(--ink); font:13px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif }
 svg .soft { fill:var(--soft) } svg .strong { font-weight:650; fill:var(--model) }
 svg .grid { stroke:var(--grid) } svg .axis { stroke:var(--line) }
@@ -62,6 +63,7 @@ svg .grid { stroke:var(--grid) } svg .axis { stroke:var(--line) }
 .items li.hit { background:var(--hit); border-color:var(--hit-line) }
 .items img, .items .none { width:100%; aspect-ratio:1; object-fit:cover; border-radius:4px;
   display:block; background:var(--grid) }
+.items .soft { font-size:inherit }
 .items .mark { font-weight:650; color:var(--hit-line) }
 .user { border-top:1px solid var(--line); padding-top:.7rem; margin-top:.7rem }
 .legend { display:flex; flex-wrap:wrap; gap:.25rem 1.2rem; font-size:.85rem; color:var(--soft) }
@@ -69,8 +71,9 @@ svg .grid { stroke:var(--grid) } svg .axis { stroke:var(--line) }
   margin-right:.4em; vertical-align:-.05em }
 ol.next li { margin:.4rem 0; max-width:46rem }
 code { font-size:.88em; overflow-wrap:anywhere }
-details summary { cursor:pointer; font-weight:600 }
+details { margin-top:.8rem } details summary { cursor:pointer; font-weight:600 }
 @media (max-width:34rem) { main { padding:.75rem .6rem 3rem } section { padding:.9rem .8rem }
-  .verdict p.line { font-size:1.15rem } .tile b { font-size:1.35rem } }
+  .verdict p.line { font-size:1.15rem } .tile b { font-size:1.35rem }
+  svg text { font-size:14.5px } }
 @media print { body { background:#fff } section { break-inside:avoid } }
 """.strip()
