@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tfrec.errors import DescriptionError
-from tfrec.evaluation.figures import Compared, Figure, Slice, System
-from tfrec.evaluation.gate import GateConfig, judge, load_gate, write_verdict
+from tfrec.errors import DescriptionError, RunError
+from tfrec.evaluation.figures import Compared, Evaluation, Figure, Slice, System
+from tfrec.evaluation.gate import GateConfig, judge, load_gate, read_last, write_verdict
 
 
 def part(name, **values):
@@ -57,6 +57,9 @@ def test_as_good_as_popularity_or_worse_is_not_blessed(popularity):
         ({"minimum": {"coverage@10": 0.4}}, True),
         ({"minimum": {"coverage@10": 0.5}}, False),
         ({"minimum": {"clod/ndcg@20": 0.0}}, False),  # a slice that isn't there can't pass
+        ({"maximum": {"coverage@10": 0.4}}, True),
+        ({"maximum": {"coverage@10": 0.3}}, False),
+        ({"maximum": {"cold/gini@10": 1.0}}, False),  # what isn't measured can't pass
         ({"significantly": True}, False),
         ({"better_than": ("not evaluated",)}, True),
     ],
@@ -64,6 +67,53 @@ def test_as_good_as_popularity_or_worse_is_not_blessed(popularity):
 def test_each_rule_decides_alone(rules, blessed):
     """Every rule can fail a run that passes all others."""
     assert verdict(**rules).blessed is blessed
+
+
+def evaluation(slices, primary="ndcg@20", split="test"):
+    return Evaluation(
+        split=split, model="m", data="d", fingerprint="f", users=9, users_total=9, ks=(20,),
+        primary=primary, verdict=verdict(), slices=slices, catalogue=CATALOGUE, options={},
+        exposure={},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cold_before", "drop", "least_users", "blessed"),
+    [
+        (0.105, 0.01, 1, True),
+        (0.12, 0.01, 1, False),
+        (0.12, 0.03, 1, True),
+        (0.12, 0.01, 10, True),  # nine users are too few to tell
+    ],
+)
+def test_no_slice_may_fall_below_the_last_blessed_run(cold_before, drop, least_users, blessed):
+    """The whole got better; new items got worse, which the mean would hide."""
+    last = evaluation((part("all", model=0.28), part("cold", model=cold_before)))
+    gate = GateConfig(largest_drop=drop, least_users=least_users)
+    found = judge(gate, SLICES, CATALOGUE, "ndcg@20", last)
+    assert found.blessed is blessed
+    if not blessed:
+        assert found.reason == (
+            "cold/ndcg@20 no worse than the last blessed run's: 0.1000 against 0.1100"
+        )
+
+
+def test_the_last_run_must_be_there_and_comparable(tmp_path):
+    """A rule that can't be applied doesn't pass by silence."""
+    gate = GateConfig(largest_drop=0.01)
+    with pytest.raises(DescriptionError, match="--last RUN"):
+        judge(gate, SLICES, CATALOGUE, "ndcg@20")
+    with pytest.raises(RunError, match=r"judged by ndcg@20\. Received: ndcg@10"):
+        judge(gate, SLICES, CATALOGUE, "ndcg@20", evaluation(SLICES, primary="ndcg@10"))
+    with pytest.raises(RunError, match="must be a blessed one"):
+        read_last(tmp_path, "test")
+    write_verdict(tmp_path, verdict())
+    with pytest.raises(RunError, match="figures must be whole"):
+        read_last(tmp_path, "test")
+    (tmp_path / "metrics.json").write_text(evaluation(SLICES).model_dump_json())
+    assert read_last(tmp_path, "test").slices == SLICES
+    with pytest.raises(RunError, match="on the validation part"):
+        read_last(tmp_path, "validation")
 
 
 def test_a_new_verdict_removes_the_old_one(tmp_path):

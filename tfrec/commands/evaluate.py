@@ -13,6 +13,7 @@ EXAMPLES = [
     "tfrec evaluate run",
     "tfrec evaluate run --split validation --k 10 --k 20",
     "tfrec evaluate run --baselines all --gate gate.yaml --strict",
+    "tfrec evaluate run --gate gate.yaml --last run-in-production --strict",
     "tfrec evaluate run --json | jq .verdict",
 ]
 _DEPTH = 100
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, metavar="DIR", help="the prepared data, if it was moved")
     add("--max-users", type=int, metavar="N", help="evaluate a sample of the users")
     add("--gate", type=Path, metavar="FILE", help="YAML file with thresholds for the blessing")
+    add("--last", type=Path, metavar="RUN", help="the last blessed run, for a gate's largest_drop")
     add("--strict", action="store_true", help="exit with status 1 when the run is not blessed")
     add("--json", action="store_true", help="print metrics.json instead of the table")
 
@@ -68,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         load_gate,
         rank_baselines,
         rank_vectors,
+        read_last,
         read_media,
         table,
         tuning_users,
@@ -79,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(line, file=sys.stderr, flush=True)
 
     gate = load_gate(arguments.gate)
+    last = None if arguments.last is None else read_last(arguments.last, arguments.split)
     trained = load_run(arguments.run, data=arguments.data)
     held_out = HeldOut.load(trained.data, arguments.split, max_users=arguments.max_users)
     say(f"{len(held_out):,} users of {held_out.users_total:,}, {len(held_out.items):,} items")
@@ -101,6 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         fingerprint=trained.manifest.fingerprint,
         ks=ks or DEFAULT_KS,
         gate=gate,
+        last=last,
         modalities={**held_out.items.present, **media.present},
     )
     files = write_evaluation(arguments.run, found, held_out, rankings, media)

@@ -3,7 +3,7 @@
 from tfrec.evaluation.compressed_rows import CompressedRows
 from tfrec.evaluation.evaluate import DEFAULT_KS, evaluate, primary_metric
 from tfrec.evaluation.figures import Evaluation
-from tfrec.evaluation.gate import GateConfig, judge, load_gate, write_verdict
+from tfrec.evaluation.gate import GateConfig, judge, load_gate, read_last, write_verdict
 from tfrec.evaluation.held_out import HeldOut, histories_before, seen_items
 from tfrec.evaluation.media import ItemMedia, read_media
 from tfrec.evaluation.metrics import RankedLists, mean
@@ -38,6 +38,7 @@ __all__ = [
     "primary_metric",
     "rank_baselines",
     "rank_vectors",
+    "read_last",
     "read_media",
     "seen_items",
     "table",

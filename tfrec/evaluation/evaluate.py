@@ -43,6 +43,7 @@ def evaluate(
     fingerprint: str,
     ks: Sequence[int] = DEFAULT_KS,
     gate: GateConfig | None = None,
+    last: Evaluation | None = None,
     modalities: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Evaluation:
     """Measures every system's lists in every slice.
@@ -55,6 +56,7 @@ def evaluate(
         fingerprint: Of the data.
         ks: Depths, up to 100.
         gate: Rules of the verdict.
+        last: Figures of the last blessed run, for a gate that looks at it.
         modalities: Presence by item feature, for slices.
 
     Returns:
@@ -74,7 +76,7 @@ def evaluate(
         users_total=held_out.users_total,
         ks=tuple(ks),
         primary=primary,
-        verdict=judge(gate or GateConfig(), slices, catalogue, primary),
+        verdict=judge(gate or GateConfig(), slices, catalogue, primary, last),
         slices=slices,
         catalogue=catalogue,
         options={ranked.name: dict(ranked.options) for ranked in rankings if ranked.options},
