@@ -61,7 +61,7 @@ def test_a_run_directory_has_what_the_contract_says(trained: tuple[Path, list[st
     assert layout.plot.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert any(line.startswith("loss.type: full (40 items)") for line in lines)
     assert any("tower of cover: cosine" in line for line in lines)
-    [file] = layout.tensorboard.iterdir()
+    [file] = layout.tensorboard.glob("events*")
     found = {
         value.tag: value.simple_value
         for event in tf.compat.v1.train.summary_iterator(str(file))
@@ -289,3 +289,26 @@ def test_a_wrong_value_ends_the_command_with_status_2(
     assert main(words) == 2
     assert "Perhaps `epochs` is meant" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_has_histograms_and_a_projector(
+    trained: tuple[Path, list[str]], data: Path
+) -> None:
+    """The projector's three tables have a line an item, and titles beside their vectors."""
+    folder = RunLayout(trained[0]).tensorboard
+    [events] = folder.glob("events*")
+    tags = {
+        value.tag
+        for event in tf.compat.v1.train.summary_iterator(str(events))
+        for value in event.summary.value
+        if value.HasField("histo") or value.HasField("tensor")
+    }
+    assert any(tag.startswith("weights/item") for tag in tags)
+    config = (folder / "projector_config.pbtxt").read_text()
+    assert 'metadata_path: "titles.tsv"' in config and 'image_path: "thumbnails.png"' in config
+    titles = (folder / "titles.tsv").read_text().splitlines()
+    vectors = np.loadtxt(folder / "items.tsv", delimiter="\t")
+    assert titles[0] == "id\ttitle\tpositives" and titles[8].startswith("i7\ttitle 7\t")
+    assert len(titles) - 1 == len(vectors) == 40
+    np.testing.assert_allclose(vectors, load_run(trained[0]).item_vectors(), atol=1e-4)
+    assert (folder / "thumbnails.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

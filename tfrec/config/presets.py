@@ -15,7 +15,8 @@ def find_model_config(name_or_path: str) -> Path:
     """Finds a model configuration by path, or by the name of a shipped one.
 
     Args:
-        name_or_path: `my/model.yaml`, or `ids`, `content`, `multimodal`.
+        name_or_path: `my/model.yaml`, or `ids`, `content`, `multimodal`, `sequence`, `large`,
+            `pointwise`.
 
     Raises:
         DescriptionError: Neither exists; the message lists the shipped names.

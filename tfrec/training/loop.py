@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ from tfrec.errors import DataError, RunError
 from tfrec.schema import DataLayout, Manifest
 from tfrec.training.checkpoints import write_atomically
 from tfrec.training.defaults import resolve
+from tfrec.training.options import check_options
 from tfrec.training.progress import TrainingProgress
 from tfrec.training.run_directory import RunLayout, check_fingerprint
 from tfrec.training.scalar_log import ScalarLog
 from tfrec.training.session import Session
+from tfrec.training.strategies import is_chief, wait_for_all
 
 __all__ = ["TrainingResult", "train"]
 
@@ -103,16 +106,22 @@ def train(
             )
     config, chosen = resolve(config, manifest)
     layout = RunLayout(run)
-    _open(layout, data, manifest, config, resume)
+    strategy = strategy or tf.distribute.get_strategy()
+    check_options(config, strategy.num_replicas_in_sync)
+    if is_chief(strategy):
+        _open(layout, data, manifest, config, resume)
+    else:
+        # One of several workers writes the run and tells about it.
+        say, progress = _silence, False
     for line in chosen:
         say(line)
-    strategy = strategy or tf.distribute.get_strategy()
     session = Session(Path(data), manifest, config, layout, strategy, say)
     epochs = int(config.training.epochs or 1)
     history: list[dict[str, Any]] = session.restore() if resume and layout.last.is_file() else []
     windows = session.windows
     bar = TrainingProgress(epochs, windows.steps_per_epoch, windows.count, shown=progress)
-    with bar, ScalarLog(layout.tensorboard) as log:
+    writer = ScalarLog(layout.tensorboard) if is_chief(strategy) else nullcontext()
+    with bar, writer as log, _workers_told():
         while len(history) < epochs and not _patience_is_over(history, config):
             bar.begin(len(history))
             row = session.epoch(len(history), bar)
@@ -124,10 +133,18 @@ def train(
                 f"epoch {row['epoch']:>3}  loss {row['loss']:.4f}  {monitor} {row[monitor]:.4f}"
                 f"  {row['examples_per_second']:,.0f} examples/s  {row['seconds']:.1f} s"
             )
-            log.write(row["epoch"], {k: v for k, v in row.items() if k != "epoch"})
+            if log is not None:
+                session.log_weights(log, row["epoch"])
+                log.write(row["epoch"], {k: v for k, v in row.items() if k != "epoch"})
     values = [row[config.training.monitor] for row in history]
     best = int(np.argmax(values))
-    value = session.join(manifest, say) if config.closed_form.enabled else values[best]
+    value = values[best]
+    if is_chief(strategy):
+        session.project(layout.tensorboard)
+    with _workers_told():
+        if config.closed_form.enabled and is_chief(strategy):
+            value = session.join(manifest, say)
+        wait_for_all(strategy)
     return TrainingResult(
         layout.root,
         config.training.monitor,
@@ -137,6 +154,24 @@ def train(
         clock() - started,
         config,
     )
+
+
+def _silence(line: str) -> None:
+    pass
+
+
+@contextmanager
+def _workers_told() -> Iterator[None]:
+    """Turns the loss of another worker into one line."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise RunError(
+            "--strategy multiworker",
+            "every worker must stay until the end",
+            received=str(error.message).splitlines()[0][:200],
+            remedy="Start all workers again with --resume; they go on from the last epoch",
+        ) from error
 
 
 def _patience_is_over(history: list[dict[str, Any]], config: ModelConfig) -> bool:

@@ -62,7 +62,9 @@ class Objective(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self._loss = loss
         # Called, not held: the model's weights are not this layer's too.
-        self._tower = lambda inputs: model.item_tower(inputs, training=True)
+        self._tower: Callable[[dict[str, Any]], Any] = lambda inputs: model.item_tower(
+            inputs, training=True
+        )
         self._catalogue = catalogue
         self._batch_size = batch_size
         kinds: dict[str, Callable[[Any, dict[str, Any]], Any]] = {

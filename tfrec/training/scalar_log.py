@@ -1,11 +1,11 @@
-"""Scalars for TensorBoard, written without needing it installed."""
+"""Scalars and histograms for TensorBoard, written without needing it installed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import tensorflow as tf
 
@@ -46,6 +46,20 @@ class ScalarLog:
                 value=tf.constant(value, tf.float32),
             )
         tf.raw_ops.FlushSummaryWriter(writer=self._writer)
+
+    def histogram(self, step: int, name: str, values: Any) -> None:
+        """Writes how values are distributed; `write` flushes.
+
+        Args:
+            step: Where it stands on the horizontal axis.
+            name: Of the histogram.
+            values: float, any shape; one that isn't finite makes none.
+        """
+        values = tf.convert_to_tensor(values)
+        if bool(tf.reduce_all(tf.math.is_finite(values))):
+            tf.raw_ops.WriteHistogramSummary(
+                writer=self._writer, step=step, tag=name, values=tf.reshape(values, [-1])
+            )
 
     def __enter__(self) -> Self:
         return self

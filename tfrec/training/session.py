@@ -26,11 +26,12 @@ from tfrec.training.checkpoints import load_variables, save_variables, write_ato
 from tfrec.training.distillation import Distilled, distill, media_towers
 from tfrec.training.joining import join_closed_form
 from tfrec.training.optimizing import build_optimizers
-from tfrec.training.options import check_options
 from tfrec.training.plotting import plot_history
 from tfrec.training.precision import precision
 from tfrec.training.progress import TrainingProgress
+from tfrec.training.projector import write_projector
 from tfrec.training.run_directory import RunLayout
+from tfrec.training.scalar_log import ScalarLog
 from tfrec.training.strategies import is_chief
 from tfrec.training.trainer import Trainer
 from tfrec.training.validation import Validation
@@ -41,6 +42,10 @@ __all__ = ["Session"]
 _STEPS_A_CALL = 32
 # Users whose lists are mined at once; their inputs are in memory together.
 _MINED_AT_ONCE = 16_384
+# Rows of a table that a histogram is made of.
+_SAMPLED_ROWS = 4_096
+# Catalogues of more are projected without thumbnails: pictures are read whole.
+_PICTURED_ITEMS = 20_000
 
 
 class Session:
@@ -69,8 +74,7 @@ class Session:
         say: Callable[[str], None],
     ) -> None:
         self._config, self._layout, self._data = config, layout, data
-        self._strategy = strategy
-        check_options(config, strategy.num_replicas_in_sync)
+        self._strategy, self._manifest = strategy, manifest
         training, query = config.training, config.query
         keras.utils.set_random_seed(training.seed)
         timelines = Timelines.load(data, "train")
@@ -213,6 +217,23 @@ class Session:
         text = json.dumps(history, indent=1) + "\n"
         write_atomically(self._layout.history, text.encode())
         write_atomically(self._layout.plot, plot_history(history, monitor, self._config.name))
+
+    def log_weights(self, log: ScalarLog, step: int) -> None:
+        """Writes how the trained weights are distributed, tables by a sample of their rows."""
+        for variable in self.model.trainable_variables:
+            values = variable.value
+            if len(variable.shape) == 2 and variable.shape[0] > _SAMPLED_ROWS:
+                values = tf.gather(
+                    values, tf.range(0, variable.shape[0], variable.shape[0] // _SAMPLED_ROWS)
+                )
+            log.histogram(step, f"weights/{variable.path}", values)
+
+    def project(self, folder: Path) -> None:
+        """Writes the best weights' item vectors for TensorBoard's projector."""
+        load_variables(self._layout.best, self.model.variables)
+        modalities = ("text", "image") if self._manifest.items <= _PICTURED_ITEMS else ("text",)
+        shown = [spec.name for spec in self._manifest.item_features if spec.modality in modalities]
+        write_projector(folder, ItemTable.load(self._data, features=shown), self._item_vectors())
 
     def join(self, manifest: Manifest, say: Callable[[str], None]) -> float:
         """Joins the closed-form view to the best weights; gives the metric of both together."""

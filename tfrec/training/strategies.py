@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfrec.errors import DescriptionError
 
-__all__ = ["is_chief", "make_strategy"]
+__all__ = ["is_chief", "make_strategy", "wait_for_all"]
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
@@ -59,3 +59,16 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         received=name,
         remedy="Known: one, mirrored, multiworker, tpu",
     )
+
+
+def wait_for_all(strategy: tf.distribute.Strategy) -> None:
+    """Returns when every worker has called it; at once where there is one."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+
+    @tf.function
+    def meet() -> tf.Tensor:
+        one = strategy.run(lambda: tf.ones([]))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None)
+
+    meet().numpy()
