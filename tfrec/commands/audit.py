@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
-from typing import Any
-
-from tfrec.errors import DataError, RunError
 
 SUMMARY = "Prove by rule that no held-out event, statistic or vocabulary reached a run's training."
 EXAMPLES = [
@@ -48,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints a line a rule; status 1 with a fault."""
     from tfrec.evaluation import HeldOut, rank_vectors
     from tfrec.evaluation.audit import Audited, audit
+    from tfrec.evaluation.predictions import read_predictions
     from tfrec.training import load_run
 
     data = Audited.load(arguments.data)
@@ -57,7 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
         queries = trained.query_vectors(held_out.targets, held_out.past, at=held_out.at)
         lists = rank_vectors("model", queries, trained.item_vectors(), held_out).lists["all"]
     else:
-        lists = _read(arguments.lists, held_out.targets.user_ids, data.items.ids)
+        given = read_predictions(arguments.lists, held_out.targets.user_ids, data.items.ids, _K)
+        if given.ignored():
+            print(f"{arguments.lists}: {given.ignored()}", file=sys.stderr)
+        lists = given.lists
     found = []
     for finding in audit(data, held_out, lists, data_root=arguments.data_root):
         found.append(finding)
@@ -74,48 +76,3 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(", ".join(f"{number} {status}" for status, number in counts.items() if number))
     return 1 if counts["fault"] else 0
-
-
-def _read(path: Path, users: Any, items: Any) -> Any:
-    """Lists of a Parquet file, in the users' order, -1 after their end."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, columns=["user_id", "rank", "item_id"])
-    except (OSError, pa.ArrowInvalid, KeyError) as error:
-        raise DataError(
-            f"--lists {path}",
-            "lists are a Parquet file with user_id, rank, item_id",
-            received=str(error).splitlines()[0],
-            remedy="Write it with `tfrec recommend`",
-        ) from error
-    rows = {str(user): row for row, user in enumerate(users)}
-    places = {str(item): place for place, item in enumerate(items)}
-    chosen = [
-        (rows[user], rank, item)
-        for user, rank, item in zip(*(column.to_pylist() for column in table), strict=True)
-        if user in rows
-    ]
-    unknown = [item for _, _, item in chosen if item not in places]
-    if unknown:
-        raise DataError(
-            f"--lists {path}",
-            "every item must be of the prepared data",
-            received=f"{unknown[0]!r} ({len(unknown):,} rows)",
-        )
-    if not chosen:
-        raise RunError(
-            f"--lists {path}",
-            "it must hold lists of users of the split",
-            received="none",
-            remedy="Name the same --split as for `tfrec recommend`",
-        )
-    chosen.sort()
-    owner = np.array([row for row, _, _ in chosen])
-    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
-    lists = np.full((len(rows), min(_K, int(place.max()) + 1)), -1, np.int32)
-    kept = place < lists.shape[1]
-    lists[owner[kept], place[kept]] = np.array([places[item] for _, _, item in chosen])[kept]
-    return lists
