@@ -16,6 +16,7 @@ EXAMPLES = [
     "tfrec train data run",
     "tfrec train data run --config ids --set dimension=64 --seed 1",
     "tfrec train data run --config my/model.yaml --set optimizer.learning_rate=3e-4",
+    "tfrec train data-of-today run-of-today --from run-of-yesterday",
     "tfrec train data run --resume   # go on after an interruption",
 ]
 
@@ -54,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE",
         help="module that registers components of your own; may be repeated",
     )
+    add(
+        "--from",
+        type=Path,
+        dest="source",
+        metavar="OLD",
+        help="begin with the weights of an older run, on data that has grown since",
+    )
     add("--resume", action="store_true", help="go on with an interrupted training in RUN")
     add("--json", action="store_true", help="print one JSON object instead of lines")
 
@@ -76,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.run,
         config,
         resume=arguments.resume,
+        source=arguments.source,
         strategy=make_strategy(arguments.strategy),
         say=lambda line: print(line, file=out, flush=True),
     )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tfrec.errors import RunError
 
-__all__ = ["load_variables", "save_variables", "write_atomically"]
+__all__ = ["load_arrays", "load_variables", "save_variables", "write_atomically"]
 
 _META = "meta"
 
@@ -84,13 +85,34 @@ def load_variables(path: Path, variables: Sequence[Any]) -> dict[str, Any]:
     Raises:
         RunError: The file is missing or damaged, or holds another model's variables.
     """
+    arrays, meta = _read(path, lambda names: _check_same(path, names, variables))
+    for array, variable in zip(arrays, variables, strict=True):
+        if tuple(array.shape) != tuple(variable.shape):
+            raise _other_model(path, f"{variable.path} of shape {array.shape}")
+    for array, variable in zip(arrays, variables, strict=True):
+        variable.assign(array)
+    return dict(meta)
+
+
+def load_arrays(path: Path) -> list[npt.NDArray[Any]]:
+    """Reads what `save_variables` wrote, in its order.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    return _read(path, lambda names: None)[0]
+
+
+def _read(
+    path: Path, check: Callable[[Sequence[str]], None]
+) -> tuple[list[npt.NDArray[Any]], dict[str, Any]]:
     try:
         # A file that we open is closed also when it turns out to be no archive.
         with path.open("rb") as file, np.load(file) as content:
             names = [name for name in content.files if name != _META]
             meta = json.loads(content[_META].tobytes())
-            _check_same(path, names, variables)
-            arrays = [content[name] for name in names]
+            check(names)
+            return [content[name] for name in names], meta
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(
             str(path),
@@ -98,12 +120,6 @@ def load_variables(path: Path, variables: Sequence[Any]) -> dict[str, Any]:
             received=f"{type(error).__name__}: {error}",
             remedy="Train again",
         ) from error
-    for array, variable in zip(arrays, variables, strict=True):
-        if tuple(array.shape) != tuple(variable.shape):
-            raise _other_model(path, f"{variable.path} of shape {array.shape}")
-    for array, variable in zip(arrays, variables, strict=True):
-        variable.assign(array)
-    return dict(meta)
 
 
 def _check_same(path: Path, names: Sequence[str], variables: Sequence[Any]) -> None:

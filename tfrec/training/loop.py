@@ -68,6 +68,7 @@ def train(
     config: ModelConfig,
     *,
     resume: bool = False,
+    source: str | Path | None = None,
     strategy: tf.distribute.Strategy | None = None,
     say: Callable[[str], None] = lambda line: None,
     progress: bool = True,
@@ -80,6 +81,8 @@ def train(
         run: A new or empty directory; with `resume` one of an interrupted training.
         config: The model's configuration.
         resume: Whether to go on where an earlier call stopped.
+        source: An older run of the same configuration, on older data, whose weights are where this
+            training begins; rows of tables go over by id.
         strategy: A `tf.distribute` strategy; one device unless given.
         say: Called with a line for each choice and milestone.
         progress: Whether to draw a bar when standard error is a terminal.
@@ -118,6 +121,10 @@ def train(
     session = Session(Path(data), manifest, config, layout, strategy, say)
     epochs = int(config.training.epochs or 1)
     history: list[dict[str, Any]] = session.restore() if resume and layout.last.is_file() else []
+    if source is not None and not history:
+        say(session.begin_from(Path(source)))
+    if is_chief(strategy):
+        session.keep_vocabularies()
     windows = session.windows
     bar = TrainingProgress(epochs, windows.steps_per_epoch, windows.count, shown=progress)
     writer = ScalarLog(layout.tensorboard) if is_chief(strategy) else nullcontext()

@@ -35,6 +35,7 @@ from tfrec.training.scalar_log import ScalarLog
 from tfrec.training.strategies import is_chief
 from tfrec.training.trainer import Trainer
 from tfrec.training.validation import Validation
+from tfrec.training.warm_start import keep_vocabularies, warm_start
 
 __all__ = ["Session"]
 
@@ -130,6 +131,9 @@ class Session:
             if neural.content:
                 neural.set_content(history_content(items, names, neural.content, vectors))
             self._catalogue = Catalogue(items, towers, vectors)
+            # TensorFlow's graph of Keras' loop loses its inputs where workers meet inside it.
+            several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+            steps_a_call = 1 if several else _STEPS_A_CALL
             sparse, dense = build_optimizers(config, self.windows.steps_per_epoch)
             self._trainer = Trainer(
                 self.model,
@@ -146,7 +150,7 @@ class Session:
             self._trainer.compile(
                 optimizer=dense,
                 jit_compile=training.jit_compile,
-                steps_per_execution=min(_STEPS_A_CALL, self.windows.steps_per_epoch),
+                steps_per_execution=min(steps_a_call, self.windows.steps_per_epoch),
             )
         self._embed_items = tf.function(
             lambda rows: self.model.item_tower(self._catalogue.gather(rows), training=False),
@@ -155,6 +159,14 @@ class Session:
         self._embed_queries = tf.function(
             lambda inputs: self.model.query_tower(inputs, training=False), reduce_retracing=True
         )
+
+    def begin_from(self, source: Path) -> str:
+        """Takes over the weights of an older run; gives a line on how much."""
+        return warm_start(self.model, source, self._data, self._manifest)
+
+    def keep_vocabularies(self) -> None:
+        """Writes what tables' rows stand for, so that a later run can begin from this one."""
+        keep_vocabularies(self._layout.best.parent, self._data, self._manifest)
 
     def restore(self) -> list[dict[str, Any]]:
         """Goes back to the last saved epoch; gives the history up to it."""
