@@ -28,7 +28,7 @@ def assign(experiment: ExperimentConfig, user_id: str) -> str | None:
         >>> test = ExperimentConfig(name="ranker")
         >>> [assign(test, user) for user in ("ada", "ben", "eva")]
         ['treatment', 'treatment', 'control']
-        >>> assign(ExperimentConfig(name="ranker", buckets=(0.0, 0.1)), "ben") is None
+        >>> assign(ExperimentConfig(name="ranker", buckets=(0.1, 1.0)), "ada") is None
         True
     """
     low, high = experiment.buckets
