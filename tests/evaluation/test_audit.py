@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.records import spec, write_prepared
+from tfrec.cli import main
 from tfrec.config import CommentsConfig, SplitConfig
 from tfrec.evaluation.audit import Audited, audit
 from tfrec.evaluation.audit.answers import targets
@@ -292,3 +294,25 @@ def test_copies_of_known_items_and_users_are_told(tmp_path: Path) -> None:
         "warning",
         "1 users repeat another's items in the same order, first 'u6' those of 'u0'",
     )
+
+
+@pytest.mark.slow
+def test_the_command_fails_with_a_fault_and_passes_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run's own lists hold nothing seen; lists written without --exclude-seen do."""
+    data, run = write(tmp_path / "data"), tmp_path / "run"
+    options = ["--config", "ids", "--set", "training.epochs=1", "--set", "dimension=8"]
+    assert main(["train", str(data), str(run), *options]) == 0
+    capsys.readouterr()
+    assert main(["audit", str(data), str(run), "--data-root", str(data)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "13 ok, 1 skipped" and len(lines) == 15
+    lists = tmp_path / "lists.parquet"
+    assert main(["recommend", str(run), "--output", str(lists), "--k", "12"]) == 0
+    capsys.readouterr()
+    assert main(["audit", str(data), str(run), "--lists", str(lists), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["passed"]
+    status = {rule["rule"]: rule["status"] for rule in found["rules"]}
+    assert status["seen items"] == "fault" and status["comments"] == "skipped"
