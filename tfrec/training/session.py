@@ -206,7 +206,7 @@ class Session:
                     own=(context.input_pipeline_id, context.num_input_pipelines),
                 )
             )
-        fitted = self._trainer.fit(
+        self._trainer.fit(
             batches,
             epochs=1,
             steps_per_epoch=steps,
@@ -214,7 +214,7 @@ class Session:
             shuffle=False,
             callbacks=[bar],
         )
-        return float(fitted.history["loss"][-1])
+        return float(self._trainer.loss_mean.result())
 
     def save(self, history: list[dict[str, Any]]) -> None:
         """Saves the state, the best weights, history and plot."""

@@ -164,11 +164,10 @@ class Trainer(keras.Model):
             self.table_optimizer.apply(*zip(*known, strict=True))
         self._count(loss)
         self.loss_mean.update_state(loss)
-        mean = self.loss_mean.result()
         if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
-            # Keras averages over workers along an axis, which a scalar has not.
-            mean = tf.reshape(mean, [1])
-        return {"loss": mean}
+            # Keras would average over workers along an axis, which a scalar has not.
+            return {}
+        return {"loss": self.loss_mean.result()}
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Nothing is left to build; Keras would reduce a batch over workers, which fails on ids."""
