@@ -42,8 +42,9 @@ def feature_statistics(spec: FeatureSpec, fit: FeatureFit) -> dict[str, Any]:
         known |= {
             "numbers": fit.count,
             "transform": spec.config.transform,
-            "mean": spec.mean,
-            "deviation": spec.deviation,
+            "scale": spec.config.scale,
+            "mean": fit.mean,
+            "deviation": fit.deviation,
             "minimum": fit.low if math.isfinite(fit.low) else None,
             "maximum": fit.high if math.isfinite(fit.high) else None,
         }

@@ -38,6 +38,7 @@ from preprocessing.publishing import Workspace, open_workspace
 from preprocessing.quality import CorePaths, find_core
 from preprocessing.ranges import ReadRange, cut_file, scans_for
 from preprocessing.rejecting import Refusals
+from preprocessing.representing import represent_features
 from preprocessing.shapes import media_bytes
 from preprocessing.spilling import read_table, save_array
 from preprocessing.splitting import find_cuts, require_train
@@ -149,7 +150,17 @@ class _Run:
         statistics = TrainStatistics(catalogue.size)
         self._assemble(interactions, users, comments, cuts, starts, statistics)
         hashes = self._prepare(catalogue, starts, statistics)
-        encoded = self._encode(catalogue, starts, hashes)
+        encoded = represent_features(
+            self._stages,
+            self._plan,
+            hashes,
+            catalogue=catalogue.rows,
+            prepared=[(start, prepared_path(self._work, n)) for n, start in enumerate(starts)],
+            items=catalogue.size,
+            work=self._work,
+            root=self._layout.root,
+            cache=self._cache,
+        )
         writer = DataWriter(self._plan, self._stages, self._layout, self._work, statistics)
         return writer.write(starts, cuts, encoded, self._ledger)
 
@@ -364,30 +375,3 @@ class _Run:
                 hashes[name] += values
         self._ledger.check()
         return hashes
-
-    def _encode(
-        self, catalogue: Catalogue, starts: Sequence[int], hashes: dict[str, list[bytes | None]]
-    ) -> dict[str, dict[str, Any]]:
-        known: dict[str, dict[str, Any]] = {}
-        for name, config in self._plan.encoded.items():
-            # Loads TensorFlow and keras-hub, which data without encoders does without.
-            from preprocessing.encoding import encode_feature
-
-            encoder = encode_feature(
-                self._stages,
-                name,
-                config,
-                hashes[name],
-                root=self._plan.root,
-                catalogue=catalogue.rows,
-                prepared=[
-                    (start, prepared_path(self._work, shard)) for shard, start in enumerate(starts)
-                ],
-                work=self._work,
-                cache=self._cache,
-            )
-            known[name] = {
-                "encoded_dim": encoder.dimension,
-                "encoder_fingerprint": encoder.fingerprint,
-            }
-        return known

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from preprocessing.comments import SENTIMENT
 from preprocessing.entities import ID
-from preprocessing.fitting import encode_values, standardised
+from preprocessing.fitting import encode_column, encode_values, standardised
 from preprocessing.interactions import DWELL, EVENT, ITEM, LABEL, PART, TIME, WEIGHT
 from preprocessing.records import (
     FloatColumn,
@@ -198,7 +198,7 @@ class WriteTimelines:
             values = rows.column(spec.name).combine_chunks()
             name = schema.context(spec.name)
             if spec.modality == "categorical":
-                indices = encode_values(values, self.vocabularies[spec.vocabulary or ""])
+                indices = encode_column(spec, values, self.vocabularies)
                 columns.append(IntColumn(name, indices))
             else:
                 columns.append(FloatColumn(name, standardised(spec, values)[0]))
@@ -228,11 +228,11 @@ def entity_features(
         for number, good in zip(numbers[:, None], present, strict=True):
             yield there + floats(name, number) if good else missing
     elif spec.modality == "categorical":
-        for index in encode_values(column, vocabularies[spec.vocabulary or ""]).tolist():
+        for index in encode_column(spec, column, vocabularies).tolist():
             yield there + ints(name, [index]) if index else missing
     elif spec.modality == "tags":
         width = spec.config.max_length or _DEFAULT_TAGS
-        indices = encode_values(column.flatten(), vocabularies[spec.vocabulary or ""]).tolist()
+        indices = encode_column(spec, column.flatten(), vocabularies).tolist()
         lengths = pc.list_value_length(column).to_pylist()
         start = 0
         for length in lengths:

@@ -116,10 +116,15 @@ class FeatureSpec(_Frozen):
         config: The description it came from.
         missing: How many records lack it.
         vocabulary: File below the data directory, for categorical and tags.
-        vocabulary_size: Rows of an embedding table for it: lines of the file + 2.
-        mean, deviation: Of the train part, after `transform`; numeric only. A deviation of 0
-            stands for a constant and is used as 1.
+        vocabulary_size: Rows of an embedding table for it: lines of the file + 2, and any further
+            out-of-vocabulary or hash buckets.
+        mean, deviation: Of the train part, after `transform`; numeric with `scale: zscore` only. A
+            deviation of 0 stands for a constant and is used as 1.
+        center, width: What is subtracted and divided by with `minmax` and `robust`.
+        boundaries: Between the buckets of `scale: quantile`, ascending.
         encoded_dim: Width of NAME/encoded; `None` when no encoder was run.
+        projection: File below the data directory with the linear map that `reduce` fitted: NumPy
+            archive of `mean` float32 [d] and `components` float32 [d, encoded_dim].
         encoder_fingerprint: What the encoder's weights and options hash to, checked at export.
     """
 
@@ -131,8 +136,22 @@ class FeatureSpec(_Frozen):
     vocabulary_size: int | None = None
     mean: float | None = None
     deviation: float | None = None
+    center: float | None = None
+    width: float | None = None
+    boundaries: tuple[float, ...] | None = None
     encoded_dim: int | None = None
     encoder_fingerprint: str | None = None
+    projection: str | None = None
+
+    @property
+    def shift(self) -> float:
+        """What is subtracted from a transformed number."""
+        return self.center if self.center is not None else (self.mean or 0.0)
+
+    @property
+    def spread(self) -> float:
+        """What a number is divided by then; 1 for a constant."""
+        return self.width or self.deviation or 1.0
 
 
 class RowCounts(_Frozen):

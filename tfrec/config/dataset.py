@@ -6,7 +6,6 @@ or to `--data-root`; a path that leaves the root is refused when it is opened.
 
 from __future__ import annotations
 
-import operator
 import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
@@ -21,7 +20,9 @@ from pydantic import (
     model_validator,
 )
 
+from tfrec.config.label_rule import LabelRule
 from tfrec.config.quality import ColumnRules
+from tfrec.config.reduction import ReductionConfig
 
 __all__ = [
     "CommentsConfig",
@@ -43,14 +44,6 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED = frozenset(
     {"item_id", "item_index", "user_id", "user_index", "train_count", "history", "exclude", "k"}
 )
-_COMPARISONS = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 
 
 def _relative(path: str) -> str:
@@ -65,53 +58,6 @@ RelativePath = Annotated[str, AfterValidator(_relative)]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LabelRule(_Frozen):
-    """A rule that turns a row of `interactions` into a label of 1 or 0.
-
-    Written `COLUMN OPERATOR VALUE` (`rating >= 4`, `event != skip`), or `COLUMN in a, b` (`event in
-    like, share`). A column that holds a number is compared as a number, any other as text.
-    """
-
-    column: str
-    comparison: Literal[">=", "<=", "==", "!=", ">", "<", "in"]
-    value: float | str | tuple[str, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> LabelRule:
-        """Reads a rule as a person writes it.
-
-        Example:
-            >>> LabelRule.parse("rating >= 4")
-            LabelRule(column='rating', comparison='>=', value=4.0)
-        """
-        found = re.fullmatch(r"\s*(\S+)\s*(>=|<=|==|!=|>|<|\bin\b)\s*(.+?)\s*", text)
-        if not found:
-            raise ValueError("a label rule is `COLUMN OPERATOR VALUE`, for example `rating >= 4`")
-        column, comparison, value = found.groups()
-        if comparison == "in":
-            choices = tuple(part.strip() for part in value.split(",") if part.strip())
-            return cls(column=column, comparison="in", value=choices)
-        try:
-            return cls(column=column, comparison=comparison, value=float(value))
-        except ValueError:
-            if comparison not in ("==", "!="):
-                raise ValueError(f"`{comparison}` compares numbers") from None
-            return cls(column=column, comparison=comparison, value=value.strip("'\""))
-
-    def holds(self, cell: float | str) -> bool:
-        """Tells whether a cell of the column satisfies the rule.
-
-        Example:
-            >>> LabelRule.parse("event in like, share").holds("like")
-            True
-        """
-        if self.comparison == "in":
-            return str(cell) in self.value  # type: ignore[operator]
-        if isinstance(self.value, float):
-            cell = float(cell)
-        return bool(_COMPARISONS[self.comparison](cell, self.value))
 
 
 class FeatureConfig(_Frozen):
@@ -130,7 +76,19 @@ class FeatureConfig(_Frozen):
         max_vocabulary: Categorical and tags: most frequent values kept.
         min_count: Categorical and tags: values rarer than this in the train part are
             out-of-vocabulary.
-        transform: Numeric: applied before standardisation by the train part's mean and deviation.
+        transform: Numeric: applied before `scale`: log(1 + x), or the sine or cosine of the place
+            in `period`. A pair of features of one column, one `sin` and one `cos`, tells hours
+            (24), weekdays (7) or months (12) without a jump.
+        period: Numeric: of `sin` and `cos`.
+        scale: Numeric, by the train part's numbers: `zscore` (mean, deviation), `minmax` (to 0 to
+            1), `robust` (median, interquartile range), `quantile` (the share of `buckets` equally
+            frequent ones that lie below), `none`.
+        buckets: Numeric, for `quantile`: how many.
+        hash_buckets: Categorical and tags: values become so many hash buckets, without a
+            vocabulary.
+        oov_buckets: Categorical and tags: values out of the vocabulary share so many indices, by
+            hash; one, unless given.
+        reduce: Encoded features: PCA, whitening or LDA of the vectors, fitted on the train part.
         size: Image: height and width in pixels after resizing, when there is no encoder.
         sample_rate: Audio: samples per second after resampling.
         seconds: Audio and video: length kept from the start.
@@ -146,7 +104,13 @@ class FeatureConfig(_Frozen):
     max_length: int | None = Field(None, ge=1)
     max_vocabulary: int = Field(100_000, ge=1)
     min_count: int = Field(1, ge=1)
-    transform: Literal["none", "log1p"] = "none"
+    transform: Literal["none", "log1p", "sin", "cos"] = "none"
+    scale: Literal["zscore", "minmax", "robust", "quantile", "none"] = "zscore"
+    buckets: int = Field(100, ge=2, le=10_000)
+    period: float | None = Field(None, gt=0)
+    hash_buckets: int | None = Field(None, ge=2, le=100_000_000)
+    oov_buckets: int = Field(1, ge=1, le=1_000_000)
+    reduce: ReductionConfig | None = None
     size: tuple[int, int] = (64, 64)
     sample_rate: int = Field(16_000, ge=1_000, le=192_000)
     seconds: float = Field(3.0, gt=0, le=600)
@@ -161,11 +125,25 @@ class FeatureConfig(_Frozen):
             raise ValueError("`encoder` belongs to text, image, audio and video features")
         if self.modality == "embedding" and self.dimension is None:
             raise ValueError("an embedding needs its `dimension`")
+        self._check_standardisation()
         if isinstance(self.column, tuple) and self.modality != "text":
             raise ValueError("only a text feature joins several columns")
         if min(self.size) < 8 or max(self.size) > 2048:
             raise ValueError("an image `size` lies between 8 and 2048 pixels")
         return self
+
+    def _check_standardisation(self) -> None:
+        if self.modality != "numeric" and (self.scale != "zscore" or self.transform != "none"):
+            raise ValueError("`scale` and `transform` belong to numeric features")
+        hashed = self.hash_buckets is not None
+        if self.modality not in ("categorical", "tags") and (hashed or self.oov_buckets > 1):
+            raise ValueError("`hash_buckets` and `oov_buckets` belong to categorical and tags")
+        if hashed and self.oov_buckets > 1:
+            raise ValueError("with `hash_buckets` there is no vocabulary to be out of")
+        if (self.period is not None) != (self.transform in ("sin", "cos")):
+            raise ValueError("`period` belongs to `transform: sin` and `transform: cos`")
+        if self.reduce is not None and self.encoder is None:
+            raise ValueError("`reduce` belongs to features with an `encoder`")
 
     def columns(self, name: str) -> tuple[str, ...]:
         """The source columns of the feature that is called `name`."""
@@ -276,6 +254,18 @@ class ItemsConfig(ColumnRules):
     path: RelativePath
     id: str = "item_id"
     features: Features = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _labelled(self) -> ItemsConfig:
+        for name, feature in self.features.items():
+            label = feature.reduce.label if feature.reduce else None
+            known = self.features.get(label) if label else None
+            if label and (known is None or known.modality not in ("categorical", "tags")):
+                raise ValueError(
+                    f"`reduce` of `{name}` takes its classes from a categorical or tags feature;"
+                    f" `{label}` is none"
+                )
+        return self
 
 
 class UsersConfig(ColumnRules):

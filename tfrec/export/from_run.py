@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import schema
 from tfrec.encoders import resolve
+from tfrec.encoders.projected import load_projection
 from tfrec.errors import DataError
 from tfrec.export.source import ServingSource, UserRecords
 from tfrec.input import ItemTable, Timelines
@@ -46,6 +47,10 @@ def serving_source(run: Run, name: str) -> ServingSource:
         for spec in specs
         if spec.encoded_dim is not None
     }
+    root = DataLayout(run.data).root
+    for spec in specs:
+        if spec.projection is not None and spec.encoded_dim is not None:
+            encoders[spec.name] = load_projection(root / spec.projection, encoders[spec.name])
     splits = [Timelines.load(run.data, split) for split in schema.SPLITS]
     users = Timelines.concatenate(*splits)
     context = run.manifest.context_features if run.config.query.context else ()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec import schema
@@ -24,6 +25,7 @@ from tfrec.errors import ExportError
 from tfrec.export.guards import refuse_infinite
 from tfrec.export.string_index import StringIndex
 from tfrec.media import decode_audio, decode_image, normalize_text
+from tfrec.media.numbers import transform_numbers
 from tfrec.schema import FeatureSpec
 
 __all__ = ["RawFeatures"]
@@ -63,7 +65,7 @@ class RawFeatures(tf.Module):
         self._encoders = dict(encoders)
         self._vocabularies: dict[str, StringIndex] = {}
         for spec in specs:
-            if spec.modality in ("categorical", "tags"):
+            if spec.modality in ("categorical", "tags") and spec.config.hash_buckets is None:
                 if spec.name not in vocabularies:
                     raise _missing(spec, "vocabulary", "Preprocess again")
                 self._vocabularies[spec.name] = StringIndex(vocabularies[spec.name], spec.name)
@@ -117,9 +119,9 @@ class RawFeatures(tf.Module):
         if spec.modality == "video":
             return self._decode_frames(spec, raw)
         if spec.modality == "categorical":
-            return self._look_up(spec.name, raw)
+            return self._look_up(spec, raw)
         if spec.modality == "tags":
-            tags, present = self._look_up(spec.name, raw)
+            tags, present = self._look_up(spec, raw)
             return _aligned(tags, config.max_length or _DEFAULT_TAGS), tf.reduce_any(present, 1)
         numbers = refuse_infinite(spec.name, raw)
         if spec.modality == "embedding":
@@ -139,12 +141,23 @@ class RawFeatures(tf.Module):
         video = tf.reshape(pictures, [-1, frames, height, width, 3])
         return tf.where(whole[:, None, None, None, None], video, tf.zeros_like(video)), whole
 
-    def _look_up(self, name: str, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        values = normalize_text(raw)
+    def _look_up(self, spec: FeatureSpec, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        values, config = normalize_text(raw), spec.config
         present = values != b""
-        found = self._vocabularies[name].lookup(values)
-        known = tf.where(found < 0, schema.OOV_INDEX, found + schema.FIRST_VALUE_INDEX)
+        if config.hash_buckets is not None:
+            known = _hashed(values, config.hash_buckets, schema.FIRST_VALUE_INDEX)
+        else:
+            found = self._vocabularies[spec.name].lookup(values)
+            unknown: tf.Tensor | int = schema.OOV_INDEX
+            if config.oov_buckets > 1:
+                first = int(spec.vocabulary_size or 0) - config.oov_buckets
+                unknown = _hashed(values, config.oov_buckets, first)
+            known = tf.where(found < 0, unknown, found + schema.FIRST_VALUE_INDEX)
         return tf.where(present, known, schema.MISSING_INDEX), present
+
+
+def _hashed(values: tf.Tensor, buckets: int, first: int) -> tf.Tensor:
+    return first + tf.cast(tf.strings.to_hash_bucket_fast(values, buckets), tf.int32)
 
 
 def _input_spec(spec: FeatureSpec, name: str) -> tf.TensorSpec:
@@ -160,11 +173,17 @@ def _input_spec(spec: FeatureSpec, name: str) -> tf.TensorSpec:
 
 
 def _standardised(spec: FeatureSpec, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    if spec.config.transform == "log1p":
-        # Of -1 and less there is no logarithm: missing, as in preprocessing.
-        numbers = tf.where(numbers > -1.0, tf.math.log1p(numbers), float("nan"))
+    # Where the transform has no result the number is missing, as in preprocessing.
+    numbers = transform_numbers(numbers, spec.config.transform, spec.config.period)
     present = ~tf.math.is_nan(numbers)
-    scaled = (numbers - (spec.mean or 0.0)) / (spec.deviation or 1.0)
+    if spec.boundaries is not None:
+        edges = tf.constant(spec.boundaries, tf.float32)
+        below = tf.cast(
+            tf.searchsorted(edges, tf.where(present, numbers, 0.0), "right"), tf.float32
+        )
+        scaled = below * np.float32(1.0 / max(len(spec.boundaries), 1))
+    else:
+        scaled = (numbers - np.float32(spec.shift)) * np.float32(1.0 / spec.spread)
     return tf.where(present, scaled, 0.0), present
 
 

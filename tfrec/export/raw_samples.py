@@ -7,6 +7,7 @@ becomes "" or NaN, and one that was out of vocabulary a string that no vocabular
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -60,7 +61,7 @@ def _raw(
         raw = np.array(frames, object).reshape(len(values), -1)
         return np.where(present[:, None], raw, b"")
     if spec.modality == "tags":
-        words = [[_word(index, vocabulary) for index in row] for row in values]
+        words = [[_word(spec, index, vocabulary) for index in row] for row in values]
         return np.array(words, object).reshape(values.shape)
     rows = np.empty(len(values), np.object_)
     for row, value in enumerate(values):
@@ -74,7 +75,7 @@ def _raw(
             wave = tf.cast(value, tf.float32)[:, None] / 32768.0
             rows[row] = tf.audio.encode_wav(wave, spec.config.sample_rate).numpy()
         else:
-            rows[row] = _word(int(value), vocabulary)
+            rows[row] = _word(spec, int(value), vocabulary)
     return rows
 
 
@@ -82,16 +83,41 @@ def _png(pixels: np.ndarray) -> bytes:
     return tf.io.encode_png(pixels).numpy()
 
 
-def _word(index: int, vocabulary: Sequence[str]) -> bytes:
+def _word(spec: FeatureSpec, index: int, vocabulary: Sequence[str]) -> bytes:
     if index == schema.MISSING_INDEX:
         return b""
+    if spec.config.hash_buckets is not None:
+        return _hashed_word(index, schema.FIRST_VALUE_INDEX, spec.config.hash_buckets)
     if index == schema.OOV_INDEX:
         return _UNKNOWN.encode()
+    first = len(vocabulary) + schema.FIRST_VALUE_INDEX
+    if index >= first:
+        return _hashed_word(index, first, spec.config.oov_buckets)
     return vocabulary[index - schema.FIRST_VALUE_INDEX].encode()
 
 
+def _hashed_word(index: int, first: int, buckets: int) -> bytes:
+    """A word that falls into a bucket, found by trying."""
+    for number in itertools.count():
+        word = f"{_UNKNOWN}{number}".encode()
+        if first + int(tf.strings.to_hash_bucket_fast(word, buckets)) == index:
+            return word
+    raise AssertionError
+
+
 def _unscaled(spec: FeatureSpec, values: np.ndarray) -> np.ndarray:
-    numbers = values.astype(np.float64) * (spec.deviation or 1.0) + (spec.mean or 0.0)
-    if spec.config.transform == "log1p":
-        numbers = np.array([math.expm1(min(number, 80.0)) for number in numbers])
+    config = spec.config
+    if spec.boundaries is not None:
+        edges = np.asarray(spec.boundaries, np.float64)
+        below = np.round(values.astype(np.float64) * max(len(edges), 1)).astype(int)
+        lows = np.concatenate([edges[:1] - 1.0, edges]) if len(edges) else np.zeros(1)
+        highs = np.concatenate([edges, edges[-1:] + 1.0]) if len(edges) else np.zeros(1)
+        numbers = (lows[below] + highs[below]) / 2
+    else:
+        numbers = values.astype(np.float64) * spec.spread + spec.shift
+    if config.transform == "log1p":
+        return np.array([math.expm1(min(number, 80.0)) for number in numbers])
+    if config.transform in ("sin", "cos"):
+        inverse = np.arcsin if config.transform == "sin" else np.arccos
+        return inverse(np.clip(numbers, -1, 1)) * (config.period or 1.0) / (2 * math.pi)
     return numbers

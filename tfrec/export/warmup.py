@@ -132,7 +132,7 @@ def _unknown_profile(source: ServingSource, rows: int) -> dict[str, np.ndarray]:
     for spec in source.context_features:
         values = source.vocabularies.get(schema.context(spec.name), ())
         if spec.modality == "numeric":
-            raw[f"context_{spec.name}"] = np.full(rows, spec.mean or 0.0, np.float32)
+            raw[f"context_{spec.name}"] = np.full(rows, spec.shift, np.float32)
         else:
             raw[f"context_{spec.name}"] = _spread(np.array([*values, ""], object), rows)
     return raw

@@ -176,7 +176,7 @@ def _of_feature(
         vocabulary = read_lines(layout.root / spec.vocabulary) if spec.vocabulary else []
         counts = _named(values, vocabulary)
     elif values is not None and spec.modality == "numeric":
-        numbers = np.asarray(values, np.float32) * (spec.deviation or 1.0) + (spec.mean or 0.0)
+        numbers = np.asarray(values, np.float32) * spec.spread + spec.shift
         if spec.config.transform == "log1p":
             numbers = np.expm1(numbers)
         # Six digits are what a record in single precision keeps of a number.
@@ -189,6 +189,10 @@ def _of_feature(
 
 
 def _named(indices: Any, vocabulary: list[str]) -> dict[str, int]:
-    names = ["", OTHER, *vocabulary]
-    counts = Counter(np.asarray(indices).reshape(-1).tolist())
-    return {names[index]: count for index, count in counts.most_common() if index > 0}
+    names = dict(enumerate(["", OTHER, *vocabulary]))
+    known: Counter[str] = Counter()
+    for index, count in Counter(np.asarray(indices).reshape(-1).tolist()).most_common():
+        if index > 0:
+            # Beyond the vocabulary are hash buckets.
+            known[names.get(index, OTHER if vocabulary else f"bucket {index}")] += count
+    return dict(known)

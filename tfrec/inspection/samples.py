@@ -82,11 +82,12 @@ def _show(spec: FeatureSpec, record: Any, vocabulary: list[str]) -> str:
     config = spec.config
     feature = record[spec.name]
     if spec.modality in ("categorical", "tags"):
-        values = [vocabulary[index] for index in feature.int64_list.value]
+        known = dict(enumerate(vocabulary))
+        values = [known.get(index, f"bucket {index}") for index in feature.int64_list.value]
         return _chips(values)
     if spec.modality == "numeric":
         value = feature.float_list.value[0]
-        raw = value * (spec.deviation or 1.0) + (spec.mean or 0.0)
+        raw = value * spec.spread + spec.shift
         raw = float(np.expm1(raw)) if config.transform == "log1p" else raw
         return f"{raw:,.6g} <small>stored as {value:+.2f}</small>"
     if spec.modality == "text":
