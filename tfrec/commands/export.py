@@ -12,6 +12,7 @@ EXAMPLES = [
     "tfrec export run models/music",
     "tfrec export run models/music --version 7 --json",
     "tfrec export run models/trial --force",
+    "tfrec export run models/music --index ivf-int8 --recall 0.97",
 ]
 
 
@@ -22,6 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODELS/NAME", type=Path, help="folder of the model's versions")
     add("--version", type=int, help="the version's number (the next one)")
     add("--data", type=Path, help="the prepared data, if it was moved since training")
+    add(
+        "--index",
+        choices=("auto", "exact", "ivf", "ivf-int8", "ivf-pq"),
+        default="auto",
+        help="what finds the items: all are scored (exact), or cells of them, kept as they are, in"
+        " 8 bits, or product-quantised; %(default)s is exact up to 50,000 items, then ivf",
+    )
+    add("--recall", type=float, default=0.98, help="least recall of an ivf index (%(default)s)")
     add("--force", action="store_true", help="publish also a run that was not blessed")
     add("--json", action="store_true", help="print one JSON object instead of lines")
 
@@ -29,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exports; on any fault what was published before stays as it is."""
     from tfrec.export.exporting import export_run
+    from tfrec.export.index_choice import IndexOptions
 
     out = sys.stderr if arguments.json else sys.stdout
     done = export_run(
@@ -37,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         version=arguments.version,
         data=arguments.data,
         force=arguments.force,
+        index=IndexOptions(arguments.index, arguments.recall),
         say=lambda line: print(line, file=out, flush=True),
     )
     found = done.verification
@@ -45,12 +56,14 @@ def run(arguments: argparse.Namespace) -> int:
             "path": str(done.path),
             "version": done.version,
             "signatures": done.signatures,
+            "index": done.index,
             "requests_proved": found.requests,
             "largest_difference": found.largest_difference,
             "milliseconds": found.milliseconds,
         }
         print(json.dumps(content))
         return 0
+    print(f"index {done.index}")
     print(
         f"{done.path}: {len(done.signatures)} signatures; {found.requests} requests answered as"
         f" Keras does (largest difference {found.largest_difference:.1e}); one recommend takes"

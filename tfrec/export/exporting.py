@@ -9,12 +9,12 @@ from pathlib import Path
 from tfrec.errors import ExportError
 from tfrec.export.archive import write_saved_model
 from tfrec.export.from_run import serving_source
+from tfrec.export.index_choice import IndexOptions, choose_index
 from tfrec.export.model_card import model_card
 from tfrec.export.publish import publishing
 from tfrec.export.serving_graph import ServingGraph
 from tfrec.export.verify import Verification, verify_saved_model
 from tfrec.export.warmup import sample_requests, write_warmup
-from tfrec.index import ExactIndex
 from tfrec.training import load_run
 
 __all__ = ["Export", "export_run"]
@@ -29,12 +29,14 @@ class Export:
         version: Its number.
         verification: What was proved before it was published.
         signatures: Names, `recommend` first.
+        index: What finds the items, and how much of them, in one line.
     """
 
     path: Path
     version: int
     verification: Verification
     signatures: tuple[str, ...]
+    index: str
 
 
 def export_run(
@@ -44,6 +46,7 @@ def export_run(
     version: int | None = None,
     data: str | Path | None = None,
     force: bool = False,
+    index: IndexOptions | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Export:
     """Publishes a run.
@@ -54,29 +57,33 @@ def export_run(
         version: The version's number; the next one unless given.
         data: The prepared data, when it isn't where it was at training.
         force: Publishes also a run that was not blessed.
+        index: What finds the items; exact for a small catalogue unless given.
         say: Takes a line on each step.
 
     Raises:
         ExportError: The run isn't blessed, or the export fails a proof; nothing was published.
+        DescriptionError: The index that is wanted can't reach the recall that is wanted.
         RunError: The run is missing or unfinished.
     """
     model = Path(model)
     verdict = _verdict(Path(run), force)
     trained = load_run(run, data=data)
     source = serving_source(trained, model.name)
-    index = ExactIndex(source.item_vectors)
-    graph = ServingGraph(source, index)
+    chosen = choose_index(source, index or IndexOptions(), say)
+    graph = ServingGraph(source, chosen.index)
     requests = sample_requests(source)
     with publishing(model, version) as (number, folder):
         layers = [trained.model, *source.encoders.values()]
         write_saved_model(graph, folder, layers)
         say("graph written; proving it in a TF1-style session")
-        verification = verify_saved_model(folder, source, requests, exact=True)
+        verification = verify_saved_model(
+            folder, source, requests, exact=chosen.tuning is None, error=chosen.index.error
+        )
         write_warmup(folder, model.name, requests)
         signatures = list(graph.endpoints)
-        card = model_card(trained, source, index.kind, verification, verdict, signatures)
+        card = model_card(trained, source, chosen.summary, verification, verdict, signatures)
         (folder / "model_card.md").write_text(card, encoding="utf-8")
-    return Export(model / str(number), number, verification, tuple(signatures))
+    return Export(model / str(number), number, verification, tuple(signatures), chosen.summary)
 
 
 def _verdict(run: Path, force: bool) -> str:

@@ -27,7 +27,7 @@ def model_card(
     Args:
         run: The trained run.
         source: What the graph was built from.
-        index: Kind of the index.
+        index: What finds the items, in one line.
         verification: What was proved about the version.
         verdict: Of the evaluation, one line.
         signatures: Their names.

@@ -45,7 +45,12 @@ class Verification:
 
 
 def verify_saved_model(
-    version: Path, source: ServingSource, requests: Sequence[Request], *, exact: bool
+    version: Path,
+    source: ServingSource,
+    requests: Sequence[Request],
+    *,
+    exact: bool,
+    error: float = 0.0,
 ) -> Verification:
     """Checks a version that isn't published yet.
 
@@ -54,13 +59,15 @@ def verify_saved_model(
         source: What it was built from.
         requests: What to ask: see `sample_requests`.
         exact: Whether its index is exact, so that the ids too must be the model's.
+        error: How far its index may keep a vector from the model's: scores may be off by as much
+            times the length of the query.
 
     Raises:
         ExportError: It holds an op that a server lacks, doesn't load, refuses a request, or answers
             otherwise than the model.
     """
     op_kinds = check_ops(version)
-    compare = _Comparison(version, source, exact)
+    compare = _Comparison(version, source, exact, error)
     try:
         with ServedModel(version) as served:
             for request in requests:
@@ -77,8 +84,9 @@ def verify_saved_model(
 
 
 class _Comparison:
-    def __init__(self, version: Path, source: ServingSource, exact: bool) -> None:
+    def __init__(self, version: Path, source: ServingSource, exact: bool, error: float) -> None:
         self._version, self._source, self._exact = version, source, exact
+        self._error = error
         self._reference = Reference(source)
         self._position = {item.encode(): row for row, item in enumerate(source.item_ids)}
         self.largest = 0.0
@@ -99,9 +107,10 @@ class _Comparison:
         elif signature == "embed_user":
             self._close(request, answer["embedding"], self._queries(inputs))
         elif signature == "score":
-            scores = self._queries(inputs) @ vectors.T
+            queries = self._queries(inputs)
             places = [[self._position[item] for item in row] for row in inputs["item_ids"]]
-            self._close(request, answer["scores"], np.take_along_axis(scores, np.array(places), 1))
+            expected = np.take_along_axis(queries @ vectors.T, np.array(places), 1)
+            self._close(request, answer["scores"], expected, self._rounding(queries)[:, None])
         elif signature == "recommend":
             queries = self._queries(inputs)
             texts = zip(
@@ -110,12 +119,19 @@ class _Comparison:
             unwanted = [
                 self._reference.unwanted(user, history, exclude) for user, history, exclude in texts
             ]
-            self._ranks(request, answer, queries @ vectors.T, unwanted)
+            slack = self._rounding(queries)
+            self._ranks(request, answer, queries @ vectors.T, unwanted, slack)
         elif signature == "similar_items":
-            unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+            lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+            unit = vectors / lengths
             rows = [self._position[item] for item in inputs["item_id"]]
             own = [{item} for item in _texts(inputs["item_id"])]
-            self._ranks(request, answer, unit[rows] @ unit.T, own)
+            # Both the item that is asked for and the one found are rounded.
+            slack = np.array([2 * self._error / lengths.min()] * len(rows))
+            self._ranks(request, answer, unit[rows] @ unit.T, own, slack)
+
+    def _rounding(self, queries: np.ndarray) -> np.ndarray:
+        return self._error * np.linalg.norm(queries, axis=1)
 
     def _queries(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         histories = [[item for item in row if item] for row in _texts(inputs["history"])]
@@ -127,6 +143,7 @@ class _Comparison:
         answer: Mapping[str, np.ndarray],
         scores: np.ndarray,
         unwanted: Sequence[set[str]],
+        slack: np.ndarray,
     ) -> None:
         for row, k in enumerate(request.inputs["k"]):
             own = scores[row].copy()
@@ -140,20 +157,27 @@ class _Comparison:
             found = own[[self._position[item] for item in ids[:count]]]
             if (found == _LOWEST).any():
                 raise self._fault(request, f"an item that is to be left out, for row {row}")
-            self._close(request, answer["scores"][row][:count], found)
+            self._close(request, answer["scores"][row][:count], found, slack[row])
             # Two items of one score may stand in either order, so places are compared by score.
             if self._exact:
                 self._close(request, found, np.sort(own)[::-1][:count])
 
-    def _close(self, request: Request, got: np.ndarray, expected: np.ndarray) -> None:
+    def _close(
+        self,
+        request: Request,
+        got: np.ndarray,
+        expected: np.ndarray,
+        slack: np.ndarray | float = 0.0,
+    ) -> None:
         if got.shape != expected.shape:
             raise self._fault(request, f"shape {got.shape} where {expected.shape} is due")
         if not got.size:
             return
         scale = np.maximum(1.0, np.abs(expected).max())
-        difference = float(np.abs(got - expected).max() / scale)
+        differences = np.abs(got - expected) / scale
+        difference = float(differences.max())
         self.largest = max(self.largest, difference)
-        if difference > TOLERANCE:
+        if (differences > TOLERANCE + slack / scale).any():
             raise self._fault(request, f"a difference of {difference:.2g} from the Keras model")
 
     def _fault(self, request: Request, received: str) -> ExportError:

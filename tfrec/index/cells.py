@@ -53,11 +53,11 @@ class Cells:
 
 
 def default_cells(size: int) -> int:
-    """Four times the root of the number of vectors: 4,000 for a million.
+    """Twice the root of the number of vectors: 2,000 for a million.
 
-    Coarse and fine comparisons then cost about the same when a few cells are probed.
+    Comparing a query with all centroids then costs as much as looking into four cells.
     """
-    return max(1, min(size, round(4 * size**0.5)))
+    return max(1, min(size, round(2 * size**0.5)))
 
 
 def train_cells(

@@ -114,7 +114,10 @@ class IvfIndex(Index):
         self.kind = kind
         self.size, self.dimension = vectors.shape
         self.cells = len(cells.centroids)
-        self.probes = min(probes, self.cells)
+        # A variable, so that tuning tries many values, and an export's can be changed in place.
+        self._probes = tf.Variable(
+            min(probes, self.cells), trainable=False, dtype=tf.int32, name="index/probes"
+        )
         layout = CellLayout.of(cells.assignment, self.cells)
         self._storage = _STORAGES[kind](vectors, cells, layout)
         self.error = self._storage.error
@@ -142,13 +145,21 @@ class IvfIndex(Index):
         """Finds the best items of each query; see `Index.search`."""
         request = _Request(queries, k, excluded, cosine)
         if allowed is None:
-            found = self._probed(request, tf.constant(self.probes))
+            found = self._probed(request, self._probes.value())
             enough = tf.reduce_all(found[1] >= 0)
-            everything = tf.range(tf.shape(self._slots)[0])
-            return ranked(*tf.cond(enough, lambda: found, lambda: self._scan(request, everything)))
+            return ranked(*tf.cond(enough, lambda: found, lambda: self._scan(request)))
         if allowed.shape.rank == 2:
             return self._row_by_row(request, allowed)
         return ranked(*self._filtered(request, allowed))
+
+    @property
+    def probes(self) -> int:
+        """Cells that a query looks into; assignable, from 1 to `cells`."""
+        return int(self._probes.numpy())
+
+    @probes.setter
+    def probes(self, probes: int) -> None:
+        self._probes.assign(max(1, min(probes, self.cells)))
 
     def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items as they are kept; see `Index.vectors_of`."""
@@ -165,7 +176,7 @@ class IvfIndex(Index):
         share = tf.size(kept) / tf.size(allowed)
 
         def probe() -> tuple[tf.Tensor, tf.Tensor]:
-            wider = tf.cast(tf.math.ceil(self.probes / share), tf.int32)
+            wider = tf.cast(tf.math.ceil(tf.cast(self._probes, tf.float64) / share), tf.int32)
             cells = tf.shape(self._norms)[0]
             found = self._probed(request, tf.minimum(wider, cells), allowed)
             enough = tf.reduce_all(found[1] >= 0)
@@ -183,7 +194,8 @@ class IvfIndex(Index):
         self, request: _Request, probes: tf.Tensor, allowed: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The best of the cells that a query is nearest to."""
-        nearness = tf.matmul(request.queries, self._directions, transpose_b=True)
+        # Directions on the left: for one query a tenth of a millisecond less than on the right.
+        nearness = tf.transpose(tf.matmul(self._directions, request.queries, transpose_b=True))
         order = nearness * self._unit if request.cosine else nearness
         chosen = tf.math.top_k(order, probes).indices
         start = tf.gather(self._first, chosen)
@@ -194,7 +206,8 @@ class IvfIndex(Index):
             Tsplits=tf.int32,
         )
         ragged = tf.RaggedTensor.from_row_splits(flat, splits[::probes], validate=False)
-        blocks = ragged.to_tensor(default_value=tf.shape(self._cell_of_block)[0] - 1)
+        # The spare block begins where the last cell ends.
+        blocks = ragged.to_tensor(default_value=tf.gather(self._first, self.cells))
         # Where the first slot of each cell stands among the candidates of its row.
         begun = tf.reshape(splits[:-1], tf.shape(chosen))
         shift = (begun - begun[:, :1] - start) * BLOCK
@@ -266,8 +279,12 @@ class IvfIndex(Index):
         scores, order = tf.math.top_k(tf.where(best > tf.float32.min, scores, best), k)
         return scores, tf.gather(places, order, batch_dims=1)
 
-    def _scan(self, request: _Request, candidates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The best of items [n], in ascending order, each of which is scored."""
+    def _scan(
+        self, request: _Request, candidates: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The best of items [n], in ascending order, or of all; each of them is scored."""
+        if candidates is None:
+            candidates = tf.range(tf.shape(self._slots)[0])
         padded = tf.concat([candidates, tf.shape(self._slots)[:1]], 0)
 
         def best(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -54,11 +54,11 @@ def in_blocks(variable: tf.Variable) -> tf.Tensor:
 
 def products(rows: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
     """Inner products of rows [b, w, BLOCK, D] with queries [b, D]; float32 [b, w * BLOCK]."""
-    # Spelled out, since -1 can't be worked out of an empty batch.
+    # Not a matrix product: oneDNN prepares itself anew for each number of rows, which took 0.45 ms
+    # where this takes 0.05; for 64 queries of 3,200 rows this is twice as fast too.
     shape = tf.shape(rows)
-    flat = tf.reshape(rows, [shape[0], shape[1] * BLOCK, queries.shape[1]])
-    # Rows on the right: for 64 queries twice as fast as rows on the left.
-    return tf.matmul(queries[:, None], flat, transpose_b=True)[:, 0]
+    scores = tf.reduce_sum(rows * queries[:, None, None], -1)
+    return tf.reshape(scores, [shape[0], shape[1] * BLOCK])
 
 
 def by_slot(values: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -1,0 +1,67 @@
+"""An export's index is what was asked for, proved and described."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.export.fake_model import fake_source
+from tfrec.errors import DescriptionError, ExportError
+from tfrec.export import ServingGraph, ServingSource, write_saved_model
+from tfrec.export.index_choice import IndexOptions, choose_index, sampled_queries
+from tfrec.export.verify import verify_saved_model
+from tfrec.export.warmup import sample_requests
+from tfrec.index import ExactIndex
+
+
+@pytest.fixture(scope="module")
+def source() -> ServingSource:
+    return fake_source()
+
+
+def test_a_small_catalogue_is_searched_exactly(source: ServingSource) -> None:
+    """Without a choice, scoring everything is both fastest and exact."""
+    chosen = choose_index(source, IndexOptions())
+    assert isinstance(chosen.index, ExactIndex) and chosen.tuning is None
+    assert "every item is scored" in chosen.summary
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ivf-int8", "ivf"])
+def test_an_approximate_export_passes_its_proof(
+    source: ServingSource, tmp_path: Path, kind: str
+) -> None:
+    """Every signature on the index: scores within what its rounding allows, nothing left out."""
+    chosen = choose_index(source, IndexOptions(kind, recall=0.9, k=3))
+    assert chosen.tuning is not None and chosen.tuning.chosen.recall > 0.5
+    assert f"recall@3 {chosen.tuning.chosen.recall:.4f}" in chosen.summary
+    graph = ServingGraph(source, chosen.index)
+    write_saved_model(graph, tmp_path / "1", [source.query_tower, source.item_tower])
+    requests = sample_requests(source, k=5)
+    error = chosen.index.error
+    found = verify_saved_model(tmp_path / "1", source, requests, exact=False, error=error)
+    assert found.requests == len(requests)
+    if error:
+        # The proof still compares numbers: with no allowance for rounding it fails.
+        with pytest.raises(ExportError, match="a difference of"):
+            verify_saved_model(tmp_path / "1", source, requests, exact=False)
+
+
+def test_queries_are_known_users_with_what_they_saw(source: ServingSource) -> None:
+    """Recall is measured as requests are answered: without seen items."""
+    queries, seen = sampled_queries(source)
+    assert queries.shape == (5, 4) and np.isfinite(queries).all()
+    rows = sorted(sorted(set(row.tolist()) - {-1}) for row in seen)
+    assert rows == [[0, 1, 2, 5], [0, 11], [3, 4], [3, 4, 5, 6, 7, 8, 9], [10]]
+
+
+def test_what_cannot_be_is_one_line(source: ServingSource) -> None:
+    """An unknown kind, and recall that nobody can be asked for."""
+    with pytest.raises(DescriptionError, match="one of auto, exact, ivf"):
+        choose_index(source, IndexOptions("hnsw"))
+    alone = replace(source, users=replace(source.users, ids=source.users.ids[:1]))
+    with pytest.raises(DescriptionError, match="at least two users"):
+        choose_index(alone, IndexOptions("ivf"))
