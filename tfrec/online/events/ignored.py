@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 __all__ = ["REASONS", "Ignored"]
 
 # By name: the rule, and the remedy.
@@ -74,6 +76,19 @@ class Ignored:
         if count:
             self.counts[reason] = self.counts.get(reason, 0) + count
             self.first[reason] = min(self.first.get(reason, place), place)
+
+    def add_rows(self, reason: str, rows: pd.DataFrame, detail: str = "") -> None:
+        """Counts the rows of a frame of events.
+
+        Args:
+            reason: Of `REASONS`.
+            rows: With `file` and `line`; none adds nothing.
+            detail: The column that tells what was received.
+        """
+        if len(rows):
+            first = rows.sort_values(["file", "line"], kind="stable").iloc[0]
+            shown = str(first[detail])[:60] if detail else ""
+            self.add(reason, len(rows), (str(first["file"]), int(first["line"]), shown))
 
     def merge(self, others: Iterable[Ignored]) -> Ignored:
         """The counts of all together."""

@@ -53,7 +53,7 @@ def read_prediction_log(path: Path) -> Iterator[tuple[int, object]]:
     from tensorflow_serving.apis import prediction_log_pb2
 
     opened = _OPENED.search(path.name)
-    start = float(timegm(strptime(opened.group(1), "%Y%m%dT%H%M%S"))) if opened else 0.0
+    start = float(timegm(strptime(opened.group(1), "%Y%m%dT%H%M%S"))) if opened else 1.0
     try:
         for number, record in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator(), 1):
             log = prediction_log_pb2.PredictionLog()

@@ -1,4 +1,4 @@
-"""Reads event logs: JSON Lines (also .gz), Parquet, and the TFRecords of a serving's request log."""
+"""Reads event logs: JSON Lines (also .gz), Parquet, and TFRecords of a server's request log."""
 
 from __future__ import annotations
 

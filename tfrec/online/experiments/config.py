@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -49,6 +50,8 @@ class ExperimentConfig(BaseModel):
         metrics: What is shown besides.
         guardrails: What must not suffer.
         start: First moment, with time zone; events before it are the users' past, for CUPED.
+        exposure: Whom to count: `logged`, those whom the exposure log names; `assigned`, everyone
+            whom the hash puts into a variant, from the first impression after `start` on.
         level: Share of intervals that hold the truth.
         cuped: Whether the users' past is used to make intervals shorter.
         sequential: Whether intervals hold at every look; otherwise at one that was planned.
@@ -68,6 +71,7 @@ class ExperimentConfig(BaseModel):
     metrics: tuple[str, ...] = ("click_through", "conversion", "dwell", "satisfaction", "requests")
     guardrails: tuple[GuardrailConfig, ...] = ()
     start: datetime | None = None
+    exposure: Literal["logged", "assigned"] = "logged"
     level: float = Field(0.95, gt=0.5, lt=1)
     cuped: bool = True
     sequential: bool = True
