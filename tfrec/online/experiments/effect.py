@@ -15,6 +15,7 @@ from __future__ import annotations
 from math import erfc, sqrt
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from scipy.special import ndtri
 
@@ -45,7 +46,7 @@ class Effect(BaseModel):
         fixed, always: Its intervals for one planned look, and for any number of looks.
         p_value, always_p_value: Of no difference, likewise.
         lift: Difference over control; `None` for a metric whose 0 is arbitrary, or a control of 0.
-        lift_fixed, lift_always: Its intervals.
+        lift_fixed, lift_always: Its intervals, Fieller's; `None` too when the control may be 0.
         variance_saved: Share of the variance that CUPED took away; 0 without.
     """
 
@@ -117,11 +118,6 @@ def measure_effect(
             middle = sum(p.value * a.count for p, a in zip(pasts, arms, strict=True)) / users
             base -= theta * (pasts[0].value - middle)
     error = float(np.sqrt(max(float(variances.sum()), 0.0)))
-    lift, lift_error = None, 0.0
-    if metric.relative and base:
-        lift = difference / base
-        # The control is below the line too, so its noise counts (1 + lift) times.
-        lift_error = sqrt(variances[1] + (1 + lift) ** 2 * variances[0]) / abs(base)
     users = control.count + treatment.count
     quantile = float(ndtri((1 + level) / 2))
     always = sequential_quantile(users, tuned_for, level)
@@ -136,12 +132,30 @@ def measure_effect(
         always=_ends(difference, error * always),
         p_value=erfc(abs(difference) / error / sqrt(2)) if error > 0 else 1.0,
         always_p_value=always_valid_p_value(difference, error, users, tuned_for, level),
-        lift=lift,
-        lift_fixed=None if lift is None else _ends(lift, lift_error * quantile),
-        lift_always=None if lift is None else _ends(lift, lift_error * always),
+        lift=difference / base if metric.relative and base else None,
+        lift_fixed=_lift(base, difference, variances, quantile) if metric.relative else None,
+        lift_always=_lift(base, difference, variances, always) if metric.relative else None,
         variance_saved=1 - float(variances.sum()) / plain if plain > 0 else 0.0,
     )
 
 
 def _ends(middle: float, half: float) -> Ends:
     return Ends(low=middle - half, high=middle + half)
+
+
+def _lift(
+    control: float, difference: float, variances: npt.NDArray[np.float64], quantile: float
+) -> Ends | None:
+    """Fieller's interval (1954) of the lift: 0 is in it exactly when it is in the difference's.
+
+    The ratios r with |t - r c| <= quantile sqrt(var(t) + r^2 var(c)): the roots of a quadratic.
+    """
+    treatment = control + difference
+    square = quantile**2
+    lead = control**2 - square * variances[0]
+    if not lead > 0:
+        return None
+    middle = treatment * control
+    rest = treatment**2 - square * variances[1]
+    half = sqrt(max(middle**2 - lead * rest, 0.0))
+    return Ends(low=(middle - half) / lead - 1, high=(middle + half) / lead - 1)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tfrec.online.experiments.config import GuardrailConfig
-from tfrec.online.experiments.effect import Effect
+from tfrec.online.experiments.effect import Effect, Ends
 from tfrec.online.experiments.metrics import METRICS
 
 __all__ = ["Guardrail", "check_guardrail"]
@@ -43,8 +43,11 @@ def check_guardrail(config: GuardrailConfig, effect: Effect, sequential: bool) -
         sequential: Whether to judge by the interval that holds at every look.
     """
     ends = effect.lift_always if sequential else effect.lift_fixed
-    if ends is None:
+    if ends is None and not METRICS[config.metric].relative:
         ends = effect.always if sequential else effect.fixed
+    if ends is None:
+        # The control may be 0, so no relative harm is ruled out.
+        ends = Ends(low=float("-inf"), high=float("inf"))
     low, high = ends.low, ends.high
     if METRICS[config.metric].higher_is_better:
         low, high = -high, -low
