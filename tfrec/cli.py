@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": "rank the whole catalogue for held-out users, beside baselines, and bless or not",
     "audit": "prove by rule that nothing held out reached a run's training",
     "compare": "hold evaluated runs against each other, with intervals",
+    "online": "evaluate event logs: A/B tests, off-policy estimates, interleaving",
     "recommend": "write ranked items for the users of a split to a Parquet file",
     "index": "find the fastest approximate index with the recall that is wanted",
     "export": "publish a blessed run as a SavedModel version for TensorFlow Serving",
