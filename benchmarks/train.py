@@ -12,9 +12,11 @@ a second, in one process, repeats interleaved, medians:
 
 Figures: `roofline_<size>` is ours over the limit; `ratio_500k` ours over tfrs and
 `ratio_stock_keras3` ours over stock, at 200k users × 500k items; `flat_2m` our time a step at 1M
-users × 2M items over that at 10k × 10k; `memory_gb_2m` what training there added to the process,
-beside `tables_gb_2m`, tables and slots alone. With `--data DIR` (prepared, its media encoded), also
-`multimodal_overhead`: an epoch of `multimodal` over one of `ids`. The last line is a JSON object.
+users × 2M items over that at 10k × 10k, their repeats interleaved; `memory_gb_2m` the peak of a
+process that trains there over one's at 10k × 10k, beside `tables_gb_2m`, tables and slots alone.
+With `--data DIR` (prepared, its media encoded), also `multimodal_overhead`: an epoch of
+`multimodal` over one of `ids`; and `time_to_quality` (`benchmarks/time_to_quality.py`). The last
+line is a JSON object.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ import gc
 import json
 import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -37,6 +41,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
+from time_to_quality import time_to_quality
 
 from tfrec.config.loading import load_config
 from tfrec.config.model import LossConfig, ModelConfig
@@ -223,9 +228,19 @@ def medians(timed: dict[str, Timed], repeats: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def memory_gb() -> float:
-    """Peak resident memory of this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+def peak_of(size: str) -> float:
+    """Peak resident memory, GB, of a process that trains at a size."""
+    words = [sys.executable, __file__, "--peak", size]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def print_peak(size: str) -> None:
+    """Trains at a size, and prints this process's peak resident memory, GB."""
+    users, items = SIZES[size]
+    windows = Windows(timelines(users, items), length=0, batch_size=BATCH)
+    ours(users, items, windows, 40)()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 
 def main() -> None:
@@ -234,19 +249,23 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--data", type=Path, help="prepared data for multimodal_overhead")
+    parser.add_argument("--peak", choices=SIZES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.peak:
+        print_peak(arguments.peak)
+        return
     result: dict[str, float] = {}
-    step: dict[str, float] = {}
     for size in arguments.sizes:
         users, items = SIZES[size]
-        before = memory_gb()
         windows = Windows(timelines(users, items), length=0, batch_size=BATCH)
         timed: dict[str, Timed] = {
             "limit": limit(400),
             "ours": ours(users, items, windows, 400),
         }
         if size == "2m":
-            result["memory_gb_2m"] = memory_gb() - before
+            small = Windows(timelines(*SIZES["10k"]), length=0, batch_size=BATCH)
+            timed["ours_10k"] = ours(*SIZES["10k"], small, 400)
+            result["memory_gb_2m"] = peak_of("2m") - peak_of("10k")
             result["tables_gb_2m"] = 2 * (users + items) * DIMENSION * 4 / 2**30
         if size == "500k":
             timed["tfrs"] = tfrs_model(users, items, windows, 400)
@@ -254,7 +273,8 @@ def main() -> None:
         found = medians(timed, arguments.repeats)
         for name, value in found.items():
             print(f"{size:>5} {name:<6} {value * 1e3:8.2f} ms a step {BATCH / value:12,.0f}/s")
-        step[size] = found["ours"]
+        if size == "2m":
+            result["flat_2m"] = found["ours"] / found["ours_10k"]
         result[f"roofline_{size}"] = found["limit"] / found["ours"]
         if size == "500k":
             result["ratio_500k"] = found["tfrs"] / found["ours"]
@@ -262,13 +282,12 @@ def main() -> None:
         del timed, windows
         keras.backend.clear_session()
         gc.collect()
-    if {"10k", "2m"} <= set(step):
-        result["flat_2m"] = step["2m"] / step["10k"]
     if arguments.data:
         timed = {name: epoch_of(arguments.data, name) for name in ("ids", "multimodal")}
         found = medians(timed, arguments.repeats)
         print(f"      epoch of ids {found['ids']:.2f} s, of multimodal {found['multimodal']:.2f} s")
         result["multimodal_overhead"] = found["multimodal"] / found["ids"]
+        result["time_to_quality"] = time_to_quality(arguments.data)["time_to_quality"]
     print(json.dumps({name: round(value, 4) for name, value in result.items()}))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from tfrec.config.loading import load_config
 from tfrec.config.model import ModelConfig
@@ -62,6 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OLD",
         help="begin with the weights of an older run, on data that has grown since",
     )
+    add(
+        "--wandb",
+        metavar="PROJECT",
+        help="log to Weights & Biases too, into RUN-wandb; WANDB_MODE=offline needs no account",
+    )
     add("--resume", action="store_true", help="go on with an interrupted training in RUN")
     add("--json", action="store_true", help="print one JSON object instead of lines")
 
@@ -79,15 +86,25 @@ def run(arguments: argparse.Namespace) -> int:
 
     import_components(arguments.imports)
     out = sys.stderr if arguments.json else sys.stdout
-    result = train(
-        arguments.data,
-        arguments.run,
-        config,
-        resume=arguments.resume,
-        source=arguments.source,
-        strategy=make_strategy(arguments.strategy),
-        say=lambda line: print(line, file=out, flush=True),
-    )
+    with contextlib.ExitStack() as stack:
+        options: dict[str, Any] = {}
+        if arguments.wandb:
+            from tfrec.training.wandb_log import WandbLog
+
+            # Beside the run: that one must be new or empty.
+            folder = arguments.run.with_name(f"{arguments.run.name}-wandb")
+            log = stack.enter_context(WandbLog(arguments.wandb, folder, config))
+            options["watch"] = log.write
+        result = train(
+            arguments.data,
+            arguments.run,
+            config,
+            resume=arguments.resume,
+            source=arguments.source,
+            strategy=make_strategy(arguments.strategy),
+            say=lambda line: print(line, file=out, flush=True),
+            **options,
+        )
     if arguments.json:
         content = {
             "run": str(result.run),

@@ -12,12 +12,15 @@ from tfrec.optimizers import AveragedAdamW, RowOptimizer, WarmupSchedule, build_
 __all__ = ["build_optimizers"]
 
 
-def build_optimizers(config: ModelConfig, steps_per_epoch: int) -> tuple[RowOptimizer, Any]:
+def build_optimizers(
+    config: ModelConfig, steps_per_epoch: int, *, static_shapes: bool = False
+) -> tuple[RowOptimizer, Any]:
     """Builds the optimizer of embedding tables and that of all other weights.
 
     Args:
         config: Resolved.
         steps_per_epoch: By which the schedule's shares become steps.
+        static_shapes: Whether steps are compiled, as they always are on a TPU.
 
     Returns:
         Both, unbuilt.
@@ -40,7 +43,7 @@ def build_optimizers(config: ModelConfig, steps_per_epoch: int) -> tuple[RowOpti
         rate(optimizer.embedding_learning_rate or optimizer.learning_rate),
         row_weight_decay=optimizer.weight_decay,
         clipnorm=optimizer.clip_norm,
-        static_shapes=training.jit_compile,
+        static_shapes=static_shapes or training.jit_compile,
         average=optimizer.average,
     )
     dense: Any = AveragedAdamW(

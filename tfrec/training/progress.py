@@ -92,6 +92,6 @@ class TrainingProgress(keras.callbacks.Callback):
         if self._task is None:
             return
         rate = done / self._steps * self._examples / max(self.seconds, 1e-9)
-        loss = float((logs or {}).get("loss", float("nan")))
-        said = f"loss {loss:.4f}  {rate:,.0f} examples/s  {self._monitor}"
+        loss = f"loss {float(logs['loss']):.4f}  " if logs and "loss" in logs else ""
+        said = f"{loss}{rate:,.0f} examples/s  {self._monitor}"
         self._bar.update(self._task, completed=done, said=said)

@@ -134,7 +134,11 @@ class Session:
             # TensorFlow's graph of Keras' loop loses its inputs where workers meet inside it.
             several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
             steps_a_call = 1 if several else _STEPS_A_CALL
-            sparse, dense = build_optimizers(config, self.windows.steps_per_epoch)
+            sparse, dense = build_optimizers(
+                config,
+                self.windows.steps_per_epoch,
+                static_shapes=isinstance(strategy, tf.distribute.TPUStrategy),
+            )
             self._trainer = Trainer(
                 self.model,
                 self._catalogue,

@@ -165,8 +165,9 @@ class Trainer(keras.Model):
         self._count(loss)
         self.loss_mean.update_state(loss)
         if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
-            # Keras would average over workers along an axis, which a scalar has not.
-            return {}
+            # Keras averages over workers along an axis, which a scalar has not, and adds up what
+            # has one: so not the loss, which `loss_mean` has, but something that isn't read.
+            return {"replicas": tf.ones([1])}
         return {"loss": self.loss_mean.result()}
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
