@@ -2,14 +2,12 @@
 
 What the served graph can decode is decoded by its own functions (`tfrec.media`), so that training
 and serving see equal tensors. Other formats (WebP, TIFF, odd PNGs by Pillow; FLAC, MP3, OGG and
-video by PyAV) only exist here; they are resized and resampled by the same functions.
+video by PyAV) only exist here, in a process of their own under limits of pixels, memory and wall
+time; they are resized and resampled by the same functions.
 """
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from preprocessing.caching import ContentCache
+from preprocessing.decoder_process import DecoderError, decoder_pool
 from preprocessing.shapes import media_shape
 from tfrec.config import FeatureConfig
 from tfrec.errors import DescriptionError
@@ -53,7 +52,7 @@ def require_decoder(config: FeatureConfig, name: str) -> None:
 
 def decode_different(
     config: FeatureConfig, files: Sequence[bytes], hashes: Sequence[bytes], cache: Path | None
-) -> tuple[Tensors, Mask]:
+) -> tuple[Tensors, Mask, dict[bytes, DecoderError]]:
     """Decodes each different file once, and none that the cache knows.
 
     Args:
@@ -63,13 +62,15 @@ def decode_different(
         cache: Folder with what earlier runs decoded, if there is one.
 
     Returns:
-        What `decode_media` does.
+        What `decode_media` does; and by hash, what is known of files that cost a decoder its life.
     """
     first = {value: place for place, value in reversed(list(enumerate(hashes)))}
     store = None if cache is None else _store(cache, config)
     known = {} if store is None else store.find(list(first))
     missing = [value for value in first if value not in known]
-    tensors, valid = decode_media(config, [files[first[value]] for value in missing])
+    reasons: dict[int, DecoderError] = {}
+    chosen = [files[first[value]] for value in missing]
+    tensors, valid = decode_media(config, chosen, reasons=reasons)
     fresh = {value: tensors[place] for place, value in enumerate(missing) if valid[place]}
     if store is not None:
         # What can't be decoded isn't kept: another decoder may be installed by the next run.
@@ -79,7 +80,8 @@ def decode_different(
     for place, value in enumerate(hashes):
         if value in known:
             output[place] = known[value]
-    return output, np.array([value in known for value in hashes], bool)
+    mask = np.array([value in known for value in hashes], bool)
+    return output, mask, {missing[place]: error for place, error in reasons.items()}
 
 
 def _store(cache: Path, config: FeatureConfig) -> ContentCache:
@@ -95,7 +97,10 @@ def _store(cache: Path, config: FeatureConfig) -> ContentCache:
 
 
 def decode_media(
-    config: FeatureConfig, files: Sequence[bytes], size: tuple[int, int] | None = None
+    config: FeatureConfig,
+    files: Sequence[bytes],
+    size: tuple[int, int] | None = None,
+    reasons: dict[int, DecoderError] | None = None,
 ) -> tuple[Tensors, Mask]:
     """Decodes files of one feature.
 
@@ -103,30 +108,28 @@ def decode_media(
         config: An image, audio or video feature.
         files: Whole files.
         size: Height and width, when an encoder wants others than the description says.
+        reasons: Gets, by place, what is known of a file that cost its decoder the life.
 
     Returns:
         uint8 or int16 [n, *media_shape]; bool [n], those that could be decoded.
     """
+    shape = media_shape(config, size)
     if config.modality == "video":
-        decoded = [_decode_video(data, config, size or config.size) for data in files]
+        tensors, valid = np.zeros((len(files), *shape), np.uint8), np.zeros(len(files), bool)
     else:
         tensors, valid = _decode_in_graph(config, files, size or config.size)
-        retry = [place for place in range(len(files)) if not valid[place] and files[place]]
-        for place in retry:
-            other = (
-                _decode_picture(files[place], size or config.size)
-                if config.modality == "image"
-                else _decode_sound(files[place], config)
-            )
-            if other is not None:
-                tensors[place], valid[place] = other, True
-        return tensors, valid
-    shape = media_shape(config, size)
-    tensors = np.zeros((len(files), *shape), np.uint8)
-    for place, frames in enumerate(decoded):
-        if frames is not None:
-            tensors[place] = frames
-    return tensors, np.array([frames is not None for frames in decoded], bool)
+    for place in np.flatnonzero(~valid).tolist():
+        if not files[place]:
+            continue
+        try:
+            other = _decode_alone(config, files[place], size or config.size)
+        except DecoderError as error:
+            if reasons is not None:
+                reasons[place] = error
+            continue
+        if other is not None:
+            tensors[place], valid[place] = other, True
+    return tensors, valid
 
 
 def _decode_in_graph(
@@ -170,103 +173,26 @@ def _resize(pixels: Tensors, size: tuple[int, int]) -> Tensors:
     return np.asarray(tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8))
 
 
-def _decode_picture(data: bytes, size: tuple[int, int]) -> Tensors | None:
-    """The first frame, upright, in RGB; `None` when Pillow can't read it either."""
-    from PIL import Image, ImageOps
+def _decode_alone(config: FeatureConfig, data: bytes, size: tuple[int, int]) -> Tensors | None:
+    """Decodes one file in a process of its own; `None` when it can't be read there either.
 
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd but readable files; a bomb is refused below by its size.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    return None
-                upright = ImageOps.exif_transpose(picture)
-                pixels = np.asarray(_rgb(upright))
-    # Pillow documents none of its decoders' exceptions; these are what damaged files gave.
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, KeyError):
+    Raises:
+        DecoderError: The file took too long or ended the process.
+    """
+    options: dict[str, Any] = {"max_pixels": MAX_PIXELS, "seconds": config.seconds}
+    if config.modality == "image":
+        pixels = decoder_pool().decode("picture", data, options)
+        return None if pixels is None else _resize(pixels, size)
+    if config.modality == "video":
+        moments = [config.seconds * place / config.frames for place in range(config.frames)]
+        frames = decoder_pool().decode("video", data, options | {"moments": moments})
+        return None if frames is None else np.stack([_resize(frame, size) for frame in frames])
+    sound = decoder_pool().decode("sound", data, options)
+    if sound is None:
         return None
-    except (Image.DecompressionBombError, MemoryError, OverflowError, struct.error):
-        return None
-    return _resize(pixels, size)
-
-
-def _rgb(picture: Any) -> Any:
-    from PIL import Image
-
-    if picture.mode.startswith(("I", "F")):
-        # 16 bits and more a channel: brought to 8 by their own range.
-        values = np.asarray(picture, np.float64)
-        top = 65535.0 if picture.mode.startswith("I;16") or values.max(initial=0) > 255 else 255.0
-        return Image.fromarray(np.clip(values * 255 / top, 0, 255).astype(np.uint8)).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _decode_sound(data: bytes, config: FeatureConfig) -> Tensors | None:
-    try:
-        import av
-    except ImportError:
-        return None
+    wave, rate = sound
     samples = round(config.sample_rate * config.seconds)
-    try:
-        with av.open(io.BytesIO(data)) as container:
-            if not container.streams.audio:
-                return None
-            stream = container.streams.audio[0]
-            rate = stream.rate
-            wanted = int(np.ceil(rate * config.seconds))
-            parts: list[Tensors] = []
-            for frame in container.decode(stream):
-                parts.append(_mono(frame))
-                if sum(map(len, parts)) >= wanted:
-                    break
-    except (av.FFmpegError, ValueError, OSError, OverflowError):
-        return None
-    wave = np.concatenate(parts)[:wanted] if parts else np.zeros(0, np.float32)
-    if not len(wave):
-        return None
     if rate != config.sample_rate:
         wave = resample(tf.constant(wave), rate, config.sample_rate).numpy()
     wave = np.pad(wave[:samples], (0, max(0, samples - len(wave))))
     return np.clip(np.round(wave * 32768.0), -32768, 32767).astype(np.int16)
-
-
-def _mono(frame: Any) -> Tensors:
-    values = frame.to_ndarray()
-    channels = len(frame.layout.channels)
-    if not frame.format.is_planar:
-        values = values.reshape(-1, channels).T
-    if values.dtype.kind == "f":
-        scaled = values.astype(np.float32)
-    elif values.dtype == np.uint8:
-        scaled = (values.astype(np.float32) - 128) / 128
-    else:
-        scaled = values.astype(np.float32) / float(1 << (8 * values.dtype.itemsize - 1))
-    return np.nan_to_num(scaled.mean(0), nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _decode_video(data: bytes, config: FeatureConfig, size: tuple[int, int]) -> Tensors | None:
-    """Frames spread evenly over the first seconds; the last one repeats in a shorter video."""
-    import av
-
-    pictures: list[Tensors] = []
-    moments = [config.seconds * place / config.frames for place in range(config.frames)]
-    try:
-        with av.open(io.BytesIO(data)) as container:
-            if not container.streams.video:
-                return None
-            latest: Any = None
-            for frame in container.decode(video=0):
-                latest = frame
-                if frame.width * frame.height > MAX_PIXELS:
-                    return None
-                if frame.time is None or frame.time + 1e-6 >= moments[len(pictures)]:
-                    pictures.append(_resize(frame.to_ndarray(format="rgb24"), size))
-                if len(pictures) == config.frames:
-                    break
-            if latest is not None and len(pictures) < config.frames:
-                last = _resize(latest.to_ndarray(format="rgb24"), size)
-                pictures += [last] * (config.frames - len(pictures))
-    except (av.FFmpegError, ValueError, OSError, OverflowError):
-        return None
-    return np.stack(pictures) if pictures else None

@@ -139,11 +139,15 @@ class PrepareItems:
         files = [read_media(root, cell, config.path is not None) for cell in cells]
         hashes = [content_hash(file.data) for file in files]
         data = [file.data for file in files]
-        tensors, valid = decode_different(config, data, hashes, self.cache)
-        for file, good, line in zip(files, valid, rows.column(LINE).to_pylist(), strict=True):
+        tensors, valid, reasons = decode_different(config, data, hashes, self.cache)
+        lines = rows.column(LINE).to_pylist()
+        for file, good, line, value in zip(files, valid, lines, hashes, strict=True):
             if file.found and not good:
-                received = file.received or f"{len(file.data)} bytes that can't be decoded"
-                refusals.add(file.name, line, file.rule or "unreadable_media", received)
+                rule, received = file.rule or "unreadable_media", file.received
+                if value in reasons:
+                    rule, received = reasons[value].rule, reasons[value].received
+                received = received or f"{len(file.data)} bytes that can't be decoded"
+                refusals.add(file.name, line, rule, received)
         found = sum(file.found for file in files)
         before = summary.media.get(name, RowCounts())
         summary.media[name] = RowCounts(

@@ -13,7 +13,8 @@ The rules, by name:
     users           empty_user_id, bad_id, duplicate_user_id, bad_number, user_without_events,
                     out_of_range, not_allowed
     comments        empty_user_id, empty_item_id, bad_id, bad_timestamp, unknown_item, empty_text
-    media           unreadable_media, media_outside_root, media_too_large, media_not_found
+    media           unreadable_media, media_outside_root, media_too_large, media_not_found,
+                    media_too_slow
 """
 
 from __future__ import annotations

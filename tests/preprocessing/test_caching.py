@@ -74,9 +74,11 @@ def test_a_second_run_computes_only_what_changed(
     decoded: list[int] = []
     real = decoding.decode_media
 
-    def counting(config: FeatureConfig, files: list[bytes], *rest: object) -> object:
+    def counting(
+        config: FeatureConfig, files: list[bytes], *rest: object, **named: object
+    ) -> object:
         decoded.append(len([data for data in files if data]))
-        return real(config, files, *rest)  # type: ignore[arg-type]
+        return real(config, files, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(decoding, "decode_media", counting)
     service = service_with_encoders(tmp_path / "raw")
