@@ -17,6 +17,7 @@ from tfrec.config import CommentsConfig, SplitConfig
 from tfrec.evaluation.audit import Audited, audit
 from tfrec.evaluation.audit.answers import targets
 from tfrec.evaluation.held_out import HeldOut
+from tfrec.input import Timelines
 from tfrec.schema import DataLayout, Shard
 
 ITEMS = 12
@@ -104,8 +105,9 @@ def findings(
 ) -> dict[str, tuple[str, str]]:
     """By rule, status and detail."""
     data = Audited.load(root)
+    before = Timelines.concatenate(data.train, data.parts["validation"])
+    held_out = HeldOut.build("test", data.items, data.train, before, data.parts["test"])
     data = data if change is None else change(data)
-    held_out = HeldOut.load(root, "test")
     if lists is None:
         lists = np.array([[11 - u % 2, 10 + u % 2] for u in range(6)])
     found = audit(data, held_out, lists, data_root=root)

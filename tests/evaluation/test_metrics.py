@@ -6,7 +6,7 @@ from math import log2
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
@@ -174,6 +174,7 @@ def test_average_precision_and_reciprocal_rank_equal_scikit_learn():
             assert ranked.all([40])[f"{name}@40"][user] == pytest.approx(expected)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_laws_hold_on_any_lists(seed):
     """Bounds, growth with k, and what a perfect list scores."""
