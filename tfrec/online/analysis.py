@@ -56,8 +56,10 @@ def analyse(sums: Sums, logs: int, settings: Settings) -> OnlineReport:
                 )
             )
     requests = sums.everyone.sums[1]
-    lines = sums.ignored.lines()
-    reasons = [reason for reason in REASONS if reason in sums.ignored.counts]
+    counts = sums.ignored.counts
+    # Nobody asked for off-policy estimates of a log without targets; a note says what is missing.
+    silent = () if sums.policies else ("no_propensities", "no_target")
+    said = zip((name for name in REASONS if name in counts), sums.ignored.lines(), strict=True)
     return OnlineReport(
         logs=logs,
         requests=round(requests),
@@ -74,8 +76,9 @@ def analyse(sums: Sums, logs: int, settings: Settings) -> OnlineReport:
             _interleaving(pair, counts.tolist()) for pair, counts in sums.interleaved.items()
         ],
         ignored=[
-            IgnoredLine(reason=reason, count=sums.ignored.counts[reason], line=line)
-            for reason, line in zip(reasons, lines, strict=True)
+            IgnoredLine(reason=reason, count=counts[reason], line=line)
+            for reason, line in said
+            if reason not in silent
         ],
         notes=_notes(sums, settings),
     )

@@ -73,25 +73,23 @@ def policy_terms(joined: Joined, clip: float, ignored: Ignored) -> dict[str, Pol
     shown = joined.impressions
     names = sorted({name for targets in shown["targets"] for name in targets})
     bare = shown["propensities"].isna().to_numpy(bool)
-    if not names:
-        return {}
-    ignored.add_rows("no_propensities", shown[bare])
     logged = _padded(shown["propensities"].where(~bare, None), joined, 1.0)
     fine = np.asarray(((logged > 0) & (logged <= 1)).all(axis=1))
-    targets = {name: [row.get(name) for row in shown["targets"]] for name in names}
+    impossible = ~fine & ~bare
     found = {}
-    impossible, missing = ~fine & ~bare, np.zeros(len(shown), bool)
-    for name, policies in targets.items():
+    for name in names:
+        policies = [targets.get(name) for targets in shown["targets"]]
         absent = np.array([policy is None for policy in policies], bool)
         target = _padded([None if p is None else p[0] for p in policies], joined, 1.0)
         wrong = np.asarray(~((target >= 0) & (target <= 1)).all(axis=1))
         impossible |= wrong & ~absent & ~bare
-        missing |= absent & ~bare
         kept = fine & ~bare & ~absent & ~wrong
         expected = _padded([None if p is None else p[1] for p in policies], joined, 0.0, np.nan)
         found[name] = _terms(joined, kept, target, logged, expected, clip)
+    aimless = np.array([not targets for targets in shown["targets"]], bool)
+    ignored.add_rows("no_propensities", shown[bare])
     ignored.add_rows("impossible_propensity", shown[impossible], "propensities")
-    ignored.add_rows("no_target", shown[missing], "request_id")
+    ignored.add_rows("no_target", shown[aimless & ~bare & ~impossible], "request_id")
     return found
 
 

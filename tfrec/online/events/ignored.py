@@ -38,7 +38,7 @@ REASONS = {
         "what was shown had a chance above 0: log it at the time of the choice",
     ),
     "no_target": (
-        "impressions without propensities of a policy that others have",
+        "impressions without propensities under another policy, left out of off-policy estimates",
         "log `targets` for every impression",
     ),
     "mixed_variants": (
