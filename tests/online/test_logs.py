@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from tfrec.errors import CorruptDataError, DataError, DescriptionError
 from tfrec.online.evaluating import evaluate_logs
 from tfrec.online.events.reading import find_logs
 from tfrec.online.events.schema import InvalidEventError, parse_event
-from tfrec.online.experiments import ExperimentConfig
+from tfrec.online.experiments import ExperimentConfig, assign_all
 from tfrec.online.settings import Settings
 from tfrec.online.simulation import write_logs
 
@@ -245,6 +246,20 @@ def test_an_experiment_counts_from_exposure_on(tmp_path):
         "mixed_variants": 1,
         "unknown_variant": 1,
     }
+
+
+def test_without_an_exposure_log_the_hash_tells(tmp_path):
+    """`exposure: assigned` counts everyone of a variant from the first page after the start."""
+    events = [
+        shown(f"r{n}-{at}", f"u{n}", at=at) for n in range(40) for at in (100.0, 200.0, 300.0)
+    ]
+    log = write(tmp_path, *events)
+    test = ExperimentConfig(name="e", exposure="assigned", start="1970-01-01T00:02:30Z")
+    result = evaluate_logs([log], Settings(experiments=(test,))).experiments[0]
+    expected = Counter(assign_all(test, [f"u{n}" for n in range(40)]))
+    assert result.users == dict(expected)
+    requests = next(effect for effect in result.effects if effect.metric == "requests")
+    assert (requests.control, requests.treatment) == (2.0, 2.0)
 
 
 def test_an_experiment_that_nobody_saw_is_an_error(tmp_path):
