@@ -1,0 +1,227 @@
+"""Faults: five hundred corruptions and twenty kills; never a traceback, a hang or a lost row."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from preprocessing.stages import Stages, _RunTask
+from tests.preprocessing.service import ONE_WORKER, Service, prepare
+from tests.preprocessing.test_conservation import balanced
+from tfrec.config import DatasetConfig
+from tfrec.errors import RejectedRowsError, TfrecError
+from tfrec.schema import DataLayout, Manifest
+
+CORRUPTIONS = 500
+TABLES = ("items.csv", "interactions.csv", "users.csv", "comments.csv")
+
+
+def service(folder: Path) -> DatasetConfig:
+    """A small service with quoted texts, pictures and sounds."""
+    made = Service.of_three_users(folder)
+    made.users = [("u1", "DE"), ("u2", "FR"), ("u3", "DE")]
+    made.comments = [("u1", "a", "so, nice", 100), ("u2", "b", 'a "quoted"\nline', 101)]
+    made.items[1] = ("b", "Bread, with\nbutter", "food", 2000)
+    cover = {"modality": "image", "path": "media/{item_id}.png", "size": [8, 8]}
+    clip = {
+        "modality": "audio",
+        "path": "media/{item_id}.wav",
+        "sample_rate": 1000,
+        "seconds": 0.1,
+    }
+    made.description = {"items": {"features": {"cover": cover, "clip": clip}}}
+    config = made.write()
+    (folder / "media").mkdir()
+    for number, name in enumerate("abcd"):
+        pixels = np.random.default_rng(number).integers(0, 256, (12, 10, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "media" / f"{name}.png")
+        wave = tf.constant(np.sin(np.arange(90) / (number + 1))[:, None], tf.float32)
+        (folder / "media" / f"{name}.wav").write_bytes(tf.audio.encode_wav(wave, 1000).numpy())
+    return config
+
+
+def flip(data: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(rng.randint(1, 8)):
+        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def cut(data: bytes, rng: random.Random) -> bytes:
+    return data[: rng.randrange(len(data))]
+
+
+def insert(data: bytes, rng: random.Random) -> bytes:
+    at = rng.randrange(len(data) + 1)
+    odd = (b'"', b"\n", b"\r", b",", b"\0", b"\xff\xfe", b'""",', b"\n\n,\n", rng.randbytes(9))
+    return data[:at] + rng.choice(odd) + data[at:]
+
+
+def drop_line(data: bytes, rng: random.Random) -> bytes:
+    lines = data.split(b"\n")
+    del lines[rng.randrange(len(lines))]
+    return b"\n".join(lines)
+
+
+def cut_line(data: bytes, rng: random.Random) -> bytes:
+    lines = data.split(b"\n")
+    place = rng.randrange(len(lines))
+    lines[place] = lines[place][: rng.randrange(len(lines[place]) + 1)]
+    return b"\n".join(lines)
+
+
+def swap_columns(data: bytes, rng: random.Random) -> bytes:
+    lines = data.split(b"\n")
+    for place in range(rng.randrange(len(lines)), len(lines)):
+        cells = lines[place].split(b",")
+        rng.shuffle(cells)
+        lines[place] = b",".join(cells)
+    return b"\n".join(lines)
+
+
+def repeat_lines(data: bytes, rng: random.Random) -> bytes:
+    lines = data.split(b"\n")
+    return b"\n".join([*lines, *rng.choices(lines, k=4)])
+
+
+def bomb(_: bytes, rng: random.Random) -> bytes:
+    """A PNG of a few bytes that declares gigapixels, or a WAV that declares gigabytes."""
+    side = rng.choice([60_000, 2**31 - 1, 0])
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    parts = b""
+    for kind, content in (
+        (b"IHDR", header),
+        (b"IDAT", zlib.compress(bytes(10_000))),
+        (b"IEND", b""),
+    ):
+        parts += struct.pack(">I", len(content)) + kind + content
+        parts += struct.pack(">I", zlib.crc32(kind + content))
+    wav = b"RIFF\xff\xff\xff\xffWAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 1, 1, 2, 16)
+    return rng.choice([b"\x89PNG\r\n\x1a\n" + parts, wav + b"data\xff\xff\xff\x7f" + bytes(50)])
+
+
+def noise(data: bytes, rng: random.Random) -> bytes:
+    return rng.randbytes(len(data))
+
+
+Change = Callable[[bytes, random.Random], bytes]
+IN_TABLES: Sequence[Change] = (flip, cut, insert, drop_line, cut_line, swap_columns, repeat_lines)
+IN_MEDIA: Sequence[Change] = (flip, cut, bomb, noise)
+
+
+def corrupt(folder: Path, rng: random.Random) -> None:
+    """One to three corruptions of some file."""
+    media = sorted(path.name for path in (folder / "media").iterdir())
+    for _ in range(rng.randint(1, 3)):
+        if rng.random() < 0.7:
+            path, changes = folder / rng.choice(TABLES), IN_TABLES
+        else:
+            path, changes = folder / "media" / rng.choice(media), IN_MEDIA
+        data = path.read_bytes() or b"x"
+        path.write_bytes(rng.choice(changes)(data, rng))
+
+
+def run_here(self: Stages, name: str, title: str, tasks: Sequence[Any]) -> Iterator[Any]:
+    """The stage's own DoFn on each task, without a runner around it."""
+    function = _RunTask(str(self.folder(name)))
+    for task in tasks:
+        list(function.process(task))
+    return self.results(name, [task.key for task in tasks])
+
+
+def outcome(config: DatasetConfig, raw: Path, out: Path, limit: float) -> str:
+    """Prepares, and checks what has to hold whatever happens."""
+    try:
+        manifest = prepare(config, out, raw, max_rejected=limit)
+    except TfrecError as error:
+        assert "\n" not in str(error) and str(error).count(": ") >= 1
+        assert not out.exists()
+        assert error.exit_status in (1, 2)
+        if isinstance(error, RejectedRowsError):
+            assert any(out.with_name(out.name + ".rejected").iterdir())
+        return type(error).__name__
+    balanced(out, manifest)
+    for name, counts in manifest.media.items():
+        assert counts.read == counts.written + counts.rejected, name
+    return "written"
+
+
+@pytest.mark.slow
+def test_five_hundred_corruptions_lose_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is told in one line, with nothing published, or gives balanced books.
+
+    The runner is left out: Beam moves file names alone, and costs ten times what tiny data does.
+    """
+    monkeypatch.setattr(Stages, "run", run_here)
+    config = service(tmp_path / "whole")
+    outcomes: dict[str, int] = {}
+    for number in range(CORRUPTIONS):
+        rng = random.Random(number)
+        raw, out = tmp_path / "raw", tmp_path / "out"
+        shutil.copytree(tmp_path / "whole", raw)
+        corrupt(raw, rng)
+        result = outcome(config, raw, out, rng.choice([0.0, 0.3, 1.0, 1.0]))
+        outcomes[result] = outcomes.get(result, 0) + 1
+        for path in (raw, out, tmp_path / "out.rejected"):
+            shutil.rmtree(path, ignore_errors=True)
+        assert not list(tmp_path.glob(".out*")), number
+    # The corpus must reach all ways out, or it proves little.
+    assert outcomes["written"] > 100
+    assert outcomes["RejectedRowsError"] > 50
+    assert outcomes["DescriptionError"] + outcomes["DataError"] > 20
+
+
+def _prepare_in_child(config: DatasetConfig, folder: Path) -> None:
+    options = {"beam_options": ONE_WORKER, "resume": True, "cache": folder / "cache"}
+    prepare(config, folder / "out", folder / "raw", **options)
+
+
+def contents(out: Path) -> tuple[Manifest, list[tuple[str, bytes]]]:
+    layout = DataLayout(out)
+    manifest = layout.read_manifest()
+    return manifest, [(shard.path, (out / shard.path).read_bytes()) for shard in manifest.shards]
+
+
+@pytest.mark.slow
+def test_twenty_kills_then_the_records_of_an_undisturbed_run(tmp_path: Path) -> None:
+    """SIGKILL at random moments, resumed each time, with a cache that is being written."""
+    config = service(tmp_path / "raw")
+    prepare(config, tmp_path / "expected", tmp_path / "raw")
+    expected = contents(tmp_path / "expected")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.preprocessing.service"])
+    rng = random.Random(0)
+    kills = 0
+    for _ in range(60):
+        child = context.Process(target=_prepare_in_child, args=(config, tmp_path))
+        child.start()
+        child.join(rng.uniform(0.05, 2.5))
+        if child.is_alive() and child.pid is not None:
+            os.kill(child.pid, signal.SIGKILL)
+            kills += 1
+        child.join()
+        if (tmp_path / "out").exists():
+            assert contents(tmp_path / "out") == expected
+            if kills < 20:
+                shutil.rmtree(tmp_path / "out")
+        if kills == 20:
+            break
+    assert kills == 20
+    _prepare_in_child(config, tmp_path)
+    assert contents(tmp_path / "out") == expected
+    assert not (tmp_path / ".out.partial").exists()
