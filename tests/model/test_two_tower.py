@@ -16,6 +16,7 @@ from tfrec.config.model import ModelConfig
 from tfrec.input import ItemTable
 from tfrec.model import (
     IdEmbedding,
+    NeuralView,
     TwoTower,
     View,
     build_model,
@@ -103,6 +104,22 @@ def test_a_new_item_has_no_id_and_still_a_vector(model: TwoTower) -> None:
     assert (np.abs(new - known).max(1)[:2] > 1e-3).all()
     nothing = model.item_tower(example_items(SPECS, 2))
     assert np.isfinite(nothing).all()
+
+
+def test_items_without_behaviour_are_drawn_together_and_no_other(manifest: Manifest) -> None:
+    """Their differences shrink to a share, around a mean that stays; a known item's vector stays."""
+    model = build_model(config(), manifest)
+    view = model.views["neural"]
+    assert isinstance(view, NeuralView)
+    inputs = items_of()
+    inputs["item_index"] = tf.constant([-1, -1, 2])
+    before = model.item_tower(inputs).numpy()
+    mean = before[:2].mean(0)
+    view.set_unseen(0.25, mean)
+    after = model.item_tower(inputs).numpy()
+    np.testing.assert_allclose(after[:2], mean + 0.25 * (before[:2] - mean), atol=1e-6)
+    np.testing.assert_array_equal(after[2], before[2])
+    np.testing.assert_allclose(after[:2].mean(0), mean, atol=1e-6)
 
 
 def test_an_unknown_user_without_history_has_a_finite_vector(

@@ -205,6 +205,8 @@ class ClosedFormConfig(_Frozen):
             needs about 12 n² bytes, and n³ operations a trial.
         max_trials: Trials of the search for its parameters at up to 6,000 items; fewer above.
         history_length: Latest events that it reads.
+        unseen_share: What the learned view still has to say beside it on the differences between
+            items without behaviour: their learned vectors are drawn so close around their mean.
     """
 
     enabled: bool = False
@@ -212,6 +214,7 @@ class ClosedFormConfig(_Frozen):
     max_items: int = Field(16_000, ge=10)
     max_trials: int = Field(10, ge=1)
     history_length: int = Field(150, ge=1, le=4096)
+    unseen_share: float = Field(0.25, ge=0, le=1)
 
 
 class ModelConfig(_Frozen):

@@ -91,6 +91,8 @@ class NeuralView(View):
         if fusion is None and (self.item_towers or not item_id):
             raise ValueError("`fusion` is needed to join an item's modalities. Received: None")
         self.seed = keras.random.SeedGenerator()
+        self.unseen_share = self._fixed("unseen_share", (), "ones")
+        self.unseen_mean = self._fixed("unseen_mean", (self.dimension,), "zeros")
         if item_id:
             self.item_table = IdEmbedding(items, width, name="item")
             if item_bias:
@@ -111,6 +113,16 @@ class NeuralView(View):
                     autocast=False,
                 )
                 self.content_map = keras.layers.Dense(width, use_bias=False, name="content_map")
+
+    def _fixed(self, name: str, shape: tuple[int, ...], initializer: str) -> Any:
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            trainable=False,
+            name=name,
+            dtype="float32",
+            autocast=False,
+        )
 
     @property
     def tables(self) -> list[IdEmbedding]:
@@ -186,7 +198,23 @@ class NeuralView(View):
             if self.item_id:
                 bias = bias + _masked(self.bias_table(inputs[schema.ITEM_INDEX]), masks[ID])
             output = ops.concatenate([output, bias], -1)
-        return output
+        unseen = inputs[schema.ITEM_INDEX] < 0
+        shrunk = self.unseen_mean + self.unseen_share * (output - self.unseen_mean)
+        return ops.where(unseen[:, None], shrunk, output)
+
+    def set_unseen(self, share: float, mean: Any) -> None:
+        """Draws the vectors of items without behaviour together around their mean.
+
+        Beside another view that places such items better, the learned view keeps `share` of what
+        it says of the differences between them; what it says of them against other items stays as
+        it is on average, so that neither kind floods a list.
+
+        Args:
+            share: In [0, 1]; 1 leaves them as they are.
+            mean: float32 [dimension].
+        """
+        self.unseen_share.assign(share)
+        self.unseen_mean.assign(mean)
 
     def set_content(self, content: Any) -> None:
         """Sets the history's content vectors, float32 [items, content]."""

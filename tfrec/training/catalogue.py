@@ -67,3 +67,8 @@ class Catalogue:
         warm = tf.gather(self.warm, rows)
         inputs = {name: tf.gather(column, rows) for name, column in self._columns.items()}
         return {**inputs, schema.ITEM_INDEX: tf.where(warm, rows, -1)}
+
+    def unseen(self, rows: Any) -> dict[str, Any]:
+        """As `gather`, as if none of the items had behaviour."""
+        inputs = self.gather(rows)
+        return {**inputs, schema.ITEM_INDEX: -tf.ones_like(inputs[schema.ITEM_INDEX])}

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfrec.config.model import ModelConfig
 from tfrec.errors import RunError
 from tfrec.input import ItemInputs, ItemTable, Timelines
-from tfrec.model import TwoTower
+from tfrec.model import NeuralView, TwoTower
 from tfrec.model.building import used_features
 from tfrec.model.view import View
 from tfrec.schema import Manifest
@@ -45,6 +45,7 @@ def join_closed_form(
     manifest: Manifest,
     data: Path,
     neural_vectors: npt.NDArray[np.float32],
+    unseen_mean: npt.NDArray[np.float32],
     say: Callable[[str], None],
 ) -> float:
     """Fits the closed-form view, weighs the learned one beside it, and saves both facts.
@@ -56,6 +57,7 @@ def join_closed_form(
         manifest: Of the data.
         data: The prepared data.
         neural_vectors: float32 [N, d], the model's item vectors.
+        unseen_mean: float32 [d], their mean when nothing but content is known of an item.
         say: Takes lines for the person.
 
     Returns:
@@ -75,8 +77,13 @@ def join_closed_form(
         seed=config.training.seed,
     )
     inputs = ItemInputs(items, list(view.blocks))
+    # An item without content, or without a closed form that places it by content, stays as it is.
+    share = config.closed_form.unseen_share if view.cold_rank else 1.0
+    unseen = ~items.warm[:, None]
     vectors = {
-        NEURAL: neural_vectors,
+        NEURAL: np.where(
+            unseen, unseen_mean + np.float32(share) * (neural_vectors - unseen_mean), neural_vectors
+        ),
         CLOSED_FORM: _in_batches(view.item, len(items), lambda rows: inputs(rows)),
     }
 
@@ -95,7 +102,11 @@ def join_closed_form(
         f" {scales[NEURAL]:.3g}" + ("" if scales[NEURAL] else ", so it is left out of the model")
     )
     save_variables(folder / f"{CLOSED_FORM}.npz", view.variables, {})
-    content = {"view": keras.saving.serialize_keras_object(view), "scales": scales}
+    content = {
+        "view": keras.saving.serialize_keras_object(view),
+        "scales": scales,
+        "unseen": {"share": share, "mean": [float(value) for value in unseen_mean]},
+    }
     write_atomically(folder / f"{CLOSED_FORM}.json", json.dumps(content).encode())
     return value
 
@@ -117,7 +128,10 @@ def restore_joined(folder: Path, model: TwoTower) -> TwoTower:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         view = keras.saving.deserialize_keras_object(content["view"])
-        scales = content["scales"]
+        scales, unseen = content["scales"], content["unseen"]
+        learned = model.views[NEURAL]
+        assert isinstance(learned, NeuralView)
+        learned.set_unseen(unseen["share"], unseen["mean"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             str(path),
@@ -128,7 +142,7 @@ def restore_joined(folder: Path, model: TwoTower) -> TwoTower:
     load_variables(folder / f"{CLOSED_FORM}.npz", view.variables)
     views: dict[str, View] = {CLOSED_FORM: view}
     if scales[NEURAL]:
-        views = {NEURAL: model.views[NEURAL], CLOSED_FORM: view}
+        views = {NEURAL: learned, CLOSED_FORM: view}
     joined = TwoTower(views, name=model.name)
     joined.built = True
     joined.set_scales({name: scales[name] for name in views})

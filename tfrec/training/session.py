@@ -41,6 +41,7 @@ __all__ = ["Session"]
 
 # A call of the graph for each batch costs 10% of a step's time; 32 at once, next to nothing.
 _STEPS_A_CALL = 32
+_UNSEEN_SAMPLE = 2_048
 # Users whose lists are mined at once; their inputs are in memory together.
 _MINED_AT_ONCE = 16_384
 # Rows of a table that a histogram is made of.
@@ -256,8 +257,24 @@ class Session:
         load_variables(self._layout.best, self.model.variables)
         folder, vectors = self._layout.best.parent, self._item_vectors()
         return join_closed_form(
-            folder, self.model, self._config, manifest, self._data, vectors, say
+            folder,
+            self.model,
+            self._config,
+            manifest,
+            self._data,
+            vectors,
+            self._unseen_mean(),
+            say,
         )
+
+    def _unseen_mean(self) -> Any:
+        """Mean vector of the catalogue's first items as if nobody had met them."""
+        rows = tf.range(min(self._catalogue.size, _UNSEEN_SAMPLE))
+        vectors = [
+            self.model.item_tower(self._catalogue.unseen(rows[start : start + 256]), training=False)
+            for start in range(0, len(rows), 256)
+        ]
+        return tf.reduce_mean(tf.concat(vectors, 0), 0).numpy()
 
     def _item_vectors(self) -> Any:
         size = 1024
