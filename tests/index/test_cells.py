@@ -57,7 +57,7 @@ def test_zeros_and_single_items_are_cells_too() -> None:
     """A catalogue of one item, or of items without any vector, is no special case."""
     assert train_cells(np.ones((1, 3), np.float32)).assignment.tolist() == [0]
     assert train_cells(np.zeros((9, 3), np.float32), 3).sizes.sum() == 9
-    assert default_cells(1) == 1 and default_cells(1_000_000) == 2000
+    assert default_cells(1) == 1 and default_cells(1_000_000) == 4000
 
 
 def test_every_item_has_one_slot_of_its_cell() -> None:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--target-recall", type=float, default=0.98, help="of the k best items (%(default)s)")
     add("--kind", choices=("ivf", "ivf-int8", "ivf-pq"), default="ivf", help="(%(default)s)")
     add("--k", type=int, default=10, help="items a query asks for (%(default)s)")
-    add("--cells", type=int, nargs="+", help="numbers of cells to try (around 2 √items)")
+    add("--cells", type=int, nargs="+", help="numbers of cells to try (2 and 4 √items)")
     add("--plot", metavar="FILE.png|.svg", type=Path, help="recall against latency, as a picture")
     add("--output", metavar="FILE.json", type=Path, help="writes what was measured and chosen")
     add("--json", action="store_true", help="print one JSON object instead of lines")

@@ -53,11 +53,11 @@ class Cells:
 
 
 def default_cells(size: int) -> int:
-    """Twice the root of the number of vectors: 2,000 for a million.
+    """Four times the root of the number of vectors: 4,000 for a million.
 
-    Comparing a query with all centroids then costs as much as looking into four cells.
+    Comparing a query with all centroids then costs as much as looking into 16 cells.
     """
-    return max(1, min(size, round(2 * size**0.5)))
+    return max(1, min(size, round(4 * size**0.5)))
 
 
 def train_cells(

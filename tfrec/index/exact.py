@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfrec.index.index import (
     Index,
     Neighbours,
+    apart,
     best_in_blocks,
     checked_vectors,
     inverse_lengths,
@@ -80,7 +81,7 @@ class ExactIndex(Index):
             *tf.cond(
                 size <= self._block,
                 lambda: best_of(tf.constant(0), size),
-                lambda: best_in_blocks(best_of, tf.shape(queries)[0], k, size, self._block),
+                apart(lambda: best_in_blocks(best_of, tf.shape(queries)[0], k, size, self._block)),
             )
         )
 

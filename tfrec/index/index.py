@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -122,6 +122,15 @@ def inverse_lengths(vectors: np.ndarray) -> np.ndarray:
 def ranked(scores: tf.Tensor, items: tf.Tensor) -> Neighbours:
     """Neighbours whose places of the lowest float are named -1."""
     return Neighbours(scores, tf.where(scores > tf.float32.min, items, -1))
+
+
+def apart(function: Callable[[], Any]) -> Callable[[], Any]:
+    """The branch of a condition that is seldom taken, as a call of its own.
+
+    Otherwise its ops are laid into the graph, and each is visited, if not run, at every request:
+    0.05 ms for the 300 of a scan.
+    """
+    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def without(scores: tf.Tensor, places: tf.Tensor) -> tf.Tensor:

@@ -18,6 +18,7 @@ from tfrec.index.float_storage import FloatStorage
 from tfrec.index.index import (
     Index,
     Neighbours,
+    apart,
     best_in_blocks,
     checked_vectors,
     inverse_lengths,
@@ -146,8 +147,7 @@ class IvfIndex(Index):
         request = _Request(queries, k, excluded, cosine)
         if allowed is None:
             found = self._probed(request, self._probes.value())
-            enough = tf.reduce_all(found[1] >= 0)
-            return ranked(*tf.cond(enough, lambda: found, lambda: self._scan(request)))
+            return ranked(*tf.cond(_full(found), lambda: found, apart(lambda: self._scan(request))))
         if allowed.shape.rank == 2:
             return self._row_by_row(request, allowed)
         return ranked(*self._filtered(request, allowed))
@@ -179,8 +179,7 @@ class IvfIndex(Index):
             wider = tf.cast(tf.math.ceil(tf.cast(self._probes, tf.float64) / share), tf.int32)
             cells = tf.shape(self._norms)[0]
             found = self._probed(request, tf.minimum(wider, cells), allowed)
-            enough = tf.reduce_all(found[1] >= 0)
-            return tf.cond(enough, lambda: found, lambda: self._scan(request, kept))
+            return tf.cond(_full(found), lambda: found, apart(lambda: self._scan(request, kept)))
 
         return tf.cond(share < _FEW, lambda: self._scan(request, kept), probe)
 
@@ -214,19 +213,22 @@ class IvfIndex(Index):
 
         def best(first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             rows = slice(first, last)
-            return self._best_of_blocks(
-                _rows(request, first, last),
-                _Probe(blocks[rows], chosen[rows], shift[rows], nearness[rows]),
-                allowed,
+            probe = _Probe(blocks[rows], chosen[rows], shift[rows], nearness[rows])
+            few = tf.minimum(request.k, width)
+            scores, items = self._best_of_blocks(
+                _rows(request, first, last)._replace(k=few), probe, allowed
             )
+            missing = [[0, 0], [0, request.k - few]]
+            return tf.pad(scores, missing, constant_values=tf.float32.min), tf.pad(items, missing)
 
-        width = tf.shape(blocks)[1] * (BLOCK * self.dimension)
-        step = tf.maximum(_FETCH // tf.maximum(width, 1), 1)
-        count = tf.shape(blocks)[0]
+        shape = tf.shape(blocks)
+        width = shape[1] * BLOCK
+        step = tf.maximum(_FETCH // tf.maximum(width * self.dimension, 1), 1)
+        # Each op of the usual way costs what a hundred products do, so it is kept short.
         return tf.cond(
-            count <= step,
+            (shape[0] <= step) & (request.k <= width),
             lambda: self._best_of_blocks(request, _Probe(blocks, chosen, shift, nearness), allowed),
-            lambda: _in_rows(best, request, step),
+            apart(lambda: _in_rows(best, request, step)),
         )
 
     def _best_of_blocks(
@@ -246,18 +248,11 @@ class IvfIndex(Index):
         scores = tf.where(good, scores, tf.float32.min)
         if request.excluded is not None:
             scores = without(scores, self._columns(probe, request.excluded))
-        k = tf.minimum(request.k, shape[1])
         if self._storage.rerank:
-            scores, places = self._reranked(request, blocks, scores, k)
+            scores, places = self._reranked(request, blocks, scores)
         else:
-            scores, places = tf.math.top_k(scores, k)
-        items = tf.gather(items, places, batch_dims=1)
-        missing = [[0, 0], [0, request.k - k]]
-        items = tf.where(scores > tf.float32.min, items, -1)
-        return (
-            tf.pad(scores, missing, constant_values=tf.float32.min),
-            tf.pad(items, missing, constant_values=-1),
-        )
+            scores, places = tf.math.top_k(scores, request.k)
+        return scores, tf.gather(items, places, batch_dims=1)
 
     def _columns(self, probe: _Probe, excluded: tf.Tensor) -> tf.Tensor:
         """Where items [b, e] stand among the candidates of their rows, -1 where they don't."""
@@ -268,15 +263,15 @@ class IvfIndex(Index):
         return tf.reduce_max(tf.where(here, columns, -1), 2)
 
     def _reranked(
-        self, request: _Request, blocks: tf.Tensor, rough: tf.Tensor, k: tf.Tensor
+        self, request: _Request, blocks: tf.Tensor, rough: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        count = tf.minimum(tf.maximum(_TIMES * k, _SHORTLIST), tf.shape(rough)[1])
+        count = tf.minimum(tf.maximum(_TIMES * request.k, _SHORTLIST), tf.shape(rough)[1])
         best, places = tf.math.top_k(rough, count)
         slots = tf.gather(blocks, places // BLOCK, batch_dims=1) * BLOCK + places % BLOCK
-        scores = tf.matmul(request.queries[:, None], self._kept(slots), transpose_b=True)[:, 0]
+        scores = tf.reduce_sum(self._kept(slots) * request.queries[:, None], -1)
         if request.cosine:
             scores *= tf.gather(self._inverse_lengths, slots)
-        scores, order = tf.math.top_k(tf.where(best > tf.float32.min, scores, best), k)
+        scores, order = tf.math.top_k(tf.where(best > tf.float32.min, scores, best), request.k)
         return scores, tf.gather(places, order, batch_dims=1)
 
     def _scan(
@@ -318,6 +313,11 @@ class _Probe(NamedTuple):
     chosen: tf.Tensor
     shift: tf.Tensor
     nearness: tf.Tensor
+
+
+def _full(found: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    """Whether no query ran out of items: the last score is the least."""
+    return tf.reduce_all(found[0][:, -1:] > tf.float32.min)
 
 
 def _rows(request: _Request, start: tf.Tensor, end: tf.Tensor) -> _Request:

@@ -79,8 +79,8 @@ class PqStorage(Storage):
         """Rough inner products; see `Storage.scores`."""
         shape = tf.shape(blocks)
         width = queries.shape[1] // self._parts
-        parts = tf.reshape(queries, [shape[0], self._parts, width])
-        table = tf.reshape(tf.einsum("bpd,pcd->bpc", parts, self._books), [-1])
+        parts = tf.reshape(queries, [shape[0], self._parts, 1, width])
+        table = tf.reshape(tf.reduce_sum(parts * self._books, -1), [-1])
         row = tf.range(shape[0])[:, None] * self._parts + tf.range(self._parts)
         codes = tf.cast(tf.gather(in_blocks(self._codes), blocks), tf.int32)
         entries = tf.gather(table, codes + row[:, None, None] * _CODES)

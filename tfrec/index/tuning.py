@@ -24,8 +24,8 @@ __all__ = ["Measured", "Tuning", "recall_of", "tune"]
 _BATCH = 64
 # Rows asked one at a time to tell how long an answer takes.
 _TIMED = 30
-# What is tried beside the default number of cells, as multiples of it.
-_CELLS = (0.5, 1.0, 2.0)
+# What is tried, as multiples of the default number of cells.
+_CELLS = (0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def tune(
         kind: `ivf`, `ivf-int8` or `ivf-pq`.
         target: Recall at `k`, above 0 and at most 1.
         k: Items a query asks for.
-        cells: Numbers of cells to try; half of `default_cells`, it, and twice it unless given.
+        cells: Numbers of cells to try; `default_cells` and half of it unless given.
         say: Takes a line on each step.
 
     Raises:
