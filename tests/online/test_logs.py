@@ -233,7 +233,7 @@ def test_an_experiment_counts_from_exposure_on(tmp_path):
             shown(f"{user}1", user, at=100.0),
             shown(f"{user}2", user, at=150.0),
         ]
-    events += [fed("c1"), fed("c2", at=160.0), fed("c2", at=160.0, item="y")]
+    events += [fed("a1"), fed("b1"), fed("c2", at=160.0), fed("c2", at=160.0, item="y")]
     events += [exposed("d"), exposed("d", "treatment"), exposed("f", "blue")]
     events += [shown("g1", "d", at=160.0), exposed("h", "treatment"), shown("h", "h", at=170.0)]
     test = ExperimentConfig(name="e", cuped=False)
@@ -246,6 +246,23 @@ def test_an_experiment_counts_from_exposure_on(tmp_path):
         "mixed_variants": 1,
         "unknown_variant": 1,
     }
+
+
+def test_cuped_sees_only_what_was_before_the_start(tmp_path):
+    """Pages = pages before + 1 for the treatment: all variance is foretold, the effect is 1."""
+    events = []
+    for number in range(8):
+        user, variant = f"u{number}", ("control", "treatment")[number % 2]
+        before = number // 2 + 1
+        events += [shown(f"{user} before {n}", user, at=100.0 + n) for n in range(before)]
+        events += [shown(f"{user} now {n}", user, at=200.0 + n) for n in range(before + number % 2)]
+        events.append(exposed(user, variant, at=200.0))
+    test = ExperimentConfig(name="e", start="1970-01-01T00:02:30Z")
+    result = evaluate_logs([write(tmp_path, *events)], Settings(experiments=(test,)))
+    effect = next(e for e in result.experiments[0].effects if e.metric == "requests")
+    assert (effect.control, effect.treatment) == (2.5, 3.5)
+    assert effect.difference == pytest.approx(1)
+    assert effect.variance_saved == pytest.approx(1)
 
 
 def test_without_an_exposure_log_the_hash_tells(tmp_path):

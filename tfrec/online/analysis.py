@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from tfrec.online.events.ignored import REASONS
@@ -33,6 +35,8 @@ from tfrec.online.settings import Settings
 from tfrec.online.terms import ESTIMATORS, TERMS
 
 __all__ = ["analyse"]
+
+Decision = Literal["better", "worse", "undecided", "invalid"]
 
 
 def analyse(sums: Sums, logs: int, settings: Settings) -> OnlineReport:
@@ -160,6 +164,7 @@ def _experiment(test: ExperimentConfig, sums: Sums) -> ExperimentResult:
     ratio = check_sample_ratio(users, test.variants)
     effects: list[Effect] = []
     guardrails: list[Guardrail] = []
+    decisions: dict[str, Decision] = {}
     verdicts: list[str] = []
     for variant in test.variants:
         if variant == test.control:
@@ -185,9 +190,9 @@ def _experiment(test: ExperimentConfig, sums: Sums) -> ExperimentResult:
         unknown = [rail.metric for rail in test.guardrails if rail.metric not in found]
         effects += found.values()
         guardrails += rails
-        verdicts.append(
-            _verdict(test, variant, found.get(test.primary), rails, unknown, ratio.mismatch)
-        )
+        primary = found.get(test.primary)
+        decisions[variant] = _decide(test, primary, ratio.mismatch)
+        verdicts.append(_verdict(test, variant, decisions[variant], primary, rails, unknown))
     return ExperimentResult(
         name=test.name,
         users=users,
@@ -198,19 +203,31 @@ def _experiment(test: ExperimentConfig, sums: Sums) -> ExperimentResult:
         level=test.level,
         effects=effects,
         guardrails=guardrails,
+        decisions=decisions,
         verdicts=verdicts,
     )
+
+
+def _decide(test: ExperimentConfig, primary: Effect | None, mismatch: bool) -> Decision:
+    if mismatch:
+        return "invalid"
+    if primary is None:
+        return "undecided"
+    ends = primary.always if test.sequential else primary.fixed
+    if ends.low <= 0 <= ends.high:
+        return "undecided"
+    return "better" if (ends.low > 0) == METRICS[test.primary].higher_is_better else "worse"
 
 
 def _verdict(
     test: ExperimentConfig,
     variant: str,
+    decision: Decision,
     primary: Effect | None,
     rails: list[Guardrail],
     unknown: list[str],
-    mismatch: bool,
 ) -> str:
-    if mismatch:
+    if decision == "invalid":
         return (
             f"{variant}: not to be believed: the variants didn't get the users that they should"
             " have (sample ratio mismatch); find out why first"
@@ -218,13 +235,9 @@ def _verdict(
     metric = METRICS[test.primary]
     if primary is None:
         return f"{variant}: no {metric.title} in both variants yet"
-    ends = primary.always if test.sequential else primary.fixed
-    word = "undecided"
-    if ends.low > 0 or ends.high < 0:
-        word = "better" if (ends.low > 0) == metric.higher_is_better else "worse"
     change = f"{primary.difference:+.4g}" if primary.lift is None else f"{primary.lift:+.1%}"
-    said = f"{variant}: {word} than {test.control} in {metric.title} ({change})"
-    if word == "undecided":
+    said = f"{variant}: {decision} than {test.control} in {metric.title} ({change})"
+    if decision == "undecided":
         said = f"{variant}: undecided against {test.control} in {metric.title} ({change} so far)"
     broken = [rail.metric for rail in rails if rail.status == "broken"]
     still = [rail.metric for rail in rails if rail.status == "open"] + unknown

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tfrec.evaluation.report.charts import Point, intervals
 from tfrec.evaluation.report.style import CSS
+from tfrec.online.chart import Row, interval_chart
 from tfrec.online.experiments.metrics import METRICS
 from tfrec.online.results import ExperimentResult, InterleavingResult, OnlineReport, PolicyResult
 from tfrec.online.table import change_of, period
@@ -53,10 +53,16 @@ def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) ->
     )
 
 
+def _tone(test: ExperimentResult) -> str:
+    """Green when a variant may be taken, red when one must not, neither while undecided."""
+    words = set(test.decisions.values())
+    broken = any(rail.status == "broken" for rail in test.guardrails)
+    if broken or words & {"worse", "invalid"}:
+        return ' class="verdict no"'
+    return ' class="verdict yes"' if "better" in words else ' class="verdict"'
+
+
 def _experiment(test: ExperimentResult) -> str:
-    good = not test.sample_ratio_mismatch and not any(
-        rail.status == "broken" for rail in test.guardrails
-    )
     verdicts = "".join(f'<p class="line">{escape(line)}</p>' for line in test.verdicts)
     users = ", ".join(f"{count:,} {escape(name)}" for name, count in test.users.items())
     kind = "at every look" if test.sequential else "at one planned look"
@@ -65,13 +71,11 @@ def _experiment(test: ExperimentResult) -> str:
     for effect in test.effects:
         change, ends = change_of(effect, test.sequential)
         metric = METRICS[effect.metric]
-        label = f"{metric.title}, {effect.variant}"
+        label = metric.title if len(test.decisions) == 1 else f"{metric.title}, {effect.variant}"
         p_value = effect.always_p_value if test.sequential else effect.p_value
         lifts = effect.lift_always if test.sequential else effect.lift_fixed
         if effect.lift is not None and lifts is not None:
-            points.append(
-                Point(label, 100 * effect.lift, 100 * lifts.low, 100 * lifts.high, strong=True)
-            )
+            points.append(Row(label, 100 * effect.lift, 100 * lifts.low, 100 * lifts.high, change))
         rows.append(
             (
                 label,
@@ -83,7 +87,7 @@ def _experiment(test: ExperimentResult) -> str:
                 f"{effect.variance_saved:.0%}",
             )
         )
-    chart = intervals(points, f"change in percent, {test.name}") if points else ""
+    chart = interval_chart(points, f"change in percent, {test.name}", 0.0, " %")
     rails = "".join(
         f"<li>{escape(METRICS[rail.metric].title)}, {escape(rail.variant)}: <b>{rail.status}</b>;"
         f" harm {rail.harm_low:+.1%} to {rail.harm_high:+.1%}, at most {rail.worst:.1%}</li>"
@@ -91,8 +95,7 @@ def _experiment(test: ExperimentResult) -> str:
     )
     heads = ("metric", "control", "variant", "change", "interval", "p", "CUPED saves")
     return (
-        f'<section class="verdict {"yes" if good else "no"}">'
-        f"<h2>Experiment {escape(test.name)}</h2>"
+        f"<section{_tone(test)}><h2>Experiment {escape(test.name)}</h2>"
         f'{verdicts}<p class="soft">{users}; sample ratio p = {test.sample_ratio_p:.3g}.'
         f" {test.level:.0%} intervals that hold {kind}.</p>"
         + (f"<h3>Change in percent</h3><figure>{chart}</figure>" if chart else "")
@@ -108,7 +111,8 @@ def _policy(policy: PolicyResult, found: OnlineReport) -> str:
         ends = estimate.normal
         live = estimate.estimator == "logged"
         name = "live policy" if live else estimate.estimator
-        points.append(Point(name, estimate.value, ends.low, ends.high, strong=not live))
+        shown = f"{estimate.value:.3f}"
+        points.append(Row(name, estimate.value, ends.low, ends.high, shown, strong=not live))
         against = estimate.difference_ends
         rows.append(
             (
@@ -120,7 +124,8 @@ def _policy(policy: PolicyResult, found: OnlineReport) -> str:
                 "" if live else f"{against.low:+.4f} – {against.high:+.4f}",
             )
         )
-    chart = intervals(points, f"{found.reward} a request under {policy.name}")
+    live_value = policy.estimates[0].value if policy.estimates else 0.0
+    chart = interval_chart(points, f"{found.reward} a request under {policy.name}", live_value)
     said = "".join(f"<li>{escape(line)}</li>" for line in policy.warnings)
     heads = ("estimator", "value", "normal", "bootstrap", "against live", "interval")
     return (

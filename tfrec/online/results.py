@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 from tfrec.online.experiments.effect import Effect, Ends
@@ -88,7 +90,9 @@ class ExperimentResult(_Result):
         level: Of the intervals.
         effects: Every metric of every variant against the control.
         guardrails: What became of each.
-        verdicts: One line a variant.
+        decisions: By variant, of the primary metric: better or worse than the control, undecided,
+            or invalid where the sample ratio is wrong.
+        verdicts: The same as a line, with what became of the guardrails.
     """
 
     name: str
@@ -100,6 +104,7 @@ class ExperimentResult(_Result):
     level: float
     effects: list[Effect]
     guardrails: list[Guardrail]
+    decisions: dict[str, Literal["better", "worse", "undecided", "invalid"]]
     verdicts: list[str]
 
 

@@ -96,14 +96,17 @@ def warnings_of(found: WeightSummary) -> list[str]:
     share = found.effective / found.count
     if found.effective < FEWEST or share < SMALLEST_SHARE:
         said.append(
-            f"{found.effective:,.0f} effective requests ({share:.1%} of {found.count:,}): the"
-            " policies differ too much for this log"
+            f"{found.effective:,.0f} effective requests ({share:.1%} of {found.count:,}): too"
+            " short a log, or policies that differ too much"
         )
     if found.total and found.largest / found.total > LARGEST_WEIGHT_SHARE:
         said.append(f"one request carries {found.largest / found.total:.0%} of all weight")
     mean = found.total / found.count
     spread = max(found.squares / found.count - mean**2, 0.0)
-    if abs(mean - 1) > ERRORS_FROM_ONE * np.sqrt(spread / found.count) + 1e-9:
+    if (
+        found.count >= FEWEST
+        and abs(mean - 1) > ERRORS_FROM_ONE * np.sqrt(spread / found.count) + 1e-9
+    ):
         said.append(
             f"the mean weight is {mean:.3f}, over {ERRORS_FROM_ONE:.0f} standard errors from 1:"
             " propensities are wrong, or the live policy never shows what the target would"
