@@ -78,7 +78,7 @@ def _everything_at_once(service: Service) -> None:
          " a column `timestamp`. Received: the columns user_id, item_id, time, rating."),
         (_name_no_file, DescriptionError, "items.path: nothing.csv"),
         (_link_out, DescriptionError, "a path stays below the data root"),
-        (_excel, DescriptionError, "a source is CSV, JSON Lines or Parquet"),
+        (_excel, DescriptionError, "a source is CSV, JSON Lines, Parquet or TFRecord"),
         (_reserved_name, DescriptionError, "items.features.label"),
         (_wrong_moment, DescriptionError, "split.validation_from"),
         (_cuts_exchanged, DescriptionError, "`validation_from` comes before `test_from`"),
