@@ -88,15 +88,18 @@ def test_two_workers_train_one_run_and_go_on_after_one_was_killed(
     """The loss of two workers is that of one process with the same batches, also after a kill."""
     run = tmp_path / "run"
     workers = _workers(data, run, 60)
+    said: list[str] = []
     try:
         # Output is read until the first epoch is saved.
         for line in workers[0].stdout or ():
+            said.append(line)
             if line.startswith("epoch   2"):
                 break
     finally:
         for worker in workers[::-1]:
             worker.kill()
             worker.communicate()
+    assert RunLayout(run).history.is_file(), "".join(said)[-3000:]
     before = len(json.loads(RunLayout(run).history.read_text()))
     assert 1 <= before < 60
     outputs = _end(_workers(data, run, 60, "--resume"))
