@@ -107,7 +107,7 @@ def test_a_new_item_has_no_id_and_still_a_vector(model: TwoTower) -> None:
 
 
 def test_items_without_behaviour_are_drawn_together_and_no_other(manifest: Manifest) -> None:
-    """Their differences shrink to a share, around a mean that stays; a known item's vector stays."""
+    """Their differences shrink to a share around a mean that stays; known items stay."""
     model = build_model(config(), manifest)
     view = model.views["neural"]
     assert isinstance(view, NeuralView)
