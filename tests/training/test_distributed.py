@@ -87,7 +87,7 @@ def test_two_workers_train_one_run_and_go_on_after_one_was_killed(
 ) -> None:
     """The loss of two workers is that of one process with the same batches, also after a kill."""
     run = tmp_path / "run"
-    workers = _workers(data, run, 60)
+    workers = _workers(data, run, 12)
     said: list[str] = []
     try:
         # Output is read until the first epoch is saved.
@@ -101,12 +101,12 @@ def test_two_workers_train_one_run_and_go_on_after_one_was_killed(
             worker.communicate()
     assert RunLayout(run).history.is_file(), "".join(said)[-3000:]
     before = len(json.loads(RunLayout(run).history.read_text()))
-    assert 1 <= before < 60
-    outputs = _end(_workers(data, run, 60, "--resume"))
+    assert 1 <= before < 12
+    outputs = _end(_workers(data, run, 12, "--resume"))
     history = json.loads(RunLayout(run).history.read_text())
-    assert len(history) == 60, outputs[0][-3000:]
+    assert len(history) == 12, outputs[0][-3000:]
     alone = tmp_path / "alone"
-    words = ["train", str(data), str(alone), *OPTIONS, "--set", "training.epochs=60"]
+    words = ["train", str(data), str(alone), *OPTIONS, "--set", "training.epochs=12"]
     from tfrec.cli import main
 
     assert main([*words, "--set", "training.patience=99"]) == 0
