@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import pytest
@@ -43,6 +44,21 @@ def test_the_page_needs_nothing_from_elsewhere(logs):
     policy = found.policies[0].model_copy(update={"name": "<i>"})
     html = page(nasty.model_copy(update={"policies": [policy]}))
     assert "<b>x" not in html and "<i>" not in html
+
+
+def test_a_log_of_one_user_has_no_interval(tmp_path, capsys):
+    """Words in the table, null in JSON, and the file still reads back."""
+    event = {"type": "impression", "request_id": "r", "user_id": "u", "timestamp": 5}
+    chances = {"propensities": [0.5], "targets": {"new": {"propensities": [0.25]}}}
+    log = tmp_path / "a.jsonl"
+    log.write_text(json.dumps({**event, "items": ["x"], **chances}))
+    assert main(["online", str(log), "--output", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "[too few users]" in printed and "nan" not in printed
+    text = (tmp_path / "out" / "online.json").read_text()
+    assert "NaN" not in text
+    assert math.isnan(OnlineReport.model_validate_json(text).metrics[0].low)
+    assert "[too few users]" in (tmp_path / "out" / "online.html").read_text()
 
 
 def test_the_table_tells_what_was_left_out(tmp_path, capsys):

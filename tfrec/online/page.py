@@ -9,7 +9,7 @@ from tfrec.evaluation.report.style import CSS
 from tfrec.online.chart import Row, interval_chart
 from tfrec.online.experiments.metrics import METRICS
 from tfrec.online.results import ExperimentResult, InterleavingResult, OnlineReport, PolicyResult
-from tfrec.online.table import change_of, period
+from tfrec.online.table import between, change_of, period
 
 __all__ = ["page"]
 
@@ -118,10 +118,10 @@ def _policy(policy: PolicyResult, found: OnlineReport) -> str:
             (
                 name,
                 f"{estimate.value:.4f}",
-                f"{ends.low:.4f} – {ends.high:.4f}",
-                f"{estimate.bootstrap.low:.4f} – {estimate.bootstrap.high:.4f}",
+                between(ends.low, ends.high),
+                between(estimate.bootstrap.low, estimate.bootstrap.high),
                 "" if live else f"{estimate.difference:+.4f}",
-                "" if live else f"{against.low:+.4f} – {against.high:+.4f}",
+                "" if live else between(against.low, against.high),
             )
         )
     live_value = policy.estimates[0].value if policy.estimates else 0.0
@@ -154,7 +154,7 @@ def _metrics(found: OnlineReport) -> str:
         (
             METRICS[value.metric].title,
             f"{value.value:.4f}",
-            f"{value.low:.4f} – {value.high:.4f}",
+            between(value.low, value.high),
             METRICS[value.metric].unit,
         )
         for value in found.metrics

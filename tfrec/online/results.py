@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tfrec.online.experiments.effect import Effect, Ends
 from tfrec.online.experiments.guardrails import Guardrail
+from tfrec.online.number import Number
 
 __all__ = [
     "Estimate",
@@ -29,8 +30,8 @@ class Value(_Result):
 
     metric: str
     value: float
-    low: float
-    high: float
+    low: Number
+    high: Number
 
 
 class Estimate(_Result):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import isnan
 
 from tfrec.online.experiments.effect import Effect, Ends
 from tfrec.online.experiments.metrics import METRICS
 from tfrec.online.results import ExperimentResult, OnlineReport, PolicyResult
 
-__all__ = ["change_of", "period", "table"]
+__all__ = ["between", "change_of", "period", "table"]
 
 
 def table(found: OnlineReport) -> str:
@@ -23,6 +24,11 @@ def period(found: OnlineReport) -> str:
         return "no impressions"
     days = [datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d") for t in (found.first, found.last)]
     return days[0] if days[0] == days[1] else f"{days[0]} to {days[1]}"
+
+
+def between(low: float, high: float) -> str:
+    """An interval; words where there is too little for one."""
+    return "[too few users]" if isnan(low) else f"[{low:.4f}, {high:.4f}]"
 
 
 def change_of(effect: Effect, sequential: bool) -> tuple[str, str]:
@@ -42,7 +48,7 @@ def _lines(found: OnlineReport) -> Iterator[str]:
     for value in found.metrics:
         metric = METRICS[value.metric]
         yield (
-            f"  {metric.title:<18}{value.value:>11.4f}  {_between(value.low, value.high)}"
+            f"  {metric.title:<18}{value.value:>11.4f}  {between(value.low, value.high)}"
             f"  {metric.unit}"
         )
     for test in found.experiments:
@@ -69,12 +75,8 @@ def _lines(found: OnlineReport) -> Iterator[str]:
         yield from (f"  {line.line}" for line in found.ignored)
 
 
-def _between(low: float, high: float) -> str:
-    return f"[{low:.4f}, {high:.4f}]"
-
-
 def _ends(ends: Ends) -> str:
-    return _between(ends.low, ends.high)
+    return between(ends.low, ends.high)
 
 
 def _experiment(test: ExperimentResult) -> Iterator[str]:

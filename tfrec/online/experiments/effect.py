@@ -22,6 +22,7 @@ from scipy.special import ndtri
 from tfrec.online.experiments.metrics import OnlineMetric
 from tfrec.online.experiments.sequential import always_valid_p_value, sequential_quantile
 from tfrec.online.moments import Moments
+from tfrec.online.number import Number
 
 __all__ = ["Effect", "Ends", "measure_effect"]
 
@@ -31,8 +32,8 @@ class Ends(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    low: float
-    high: float
+    low: Number
+    high: Number
 
 
 class Effect(BaseModel):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from tfrec.online.experiments.config import GuardrailConfig
 from tfrec.online.experiments.effect import Effect, Ends
 from tfrec.online.experiments.metrics import METRICS
+from tfrec.online.number import Number
 
 __all__ = ["Guardrail", "check_guardrail"]
 
@@ -29,8 +30,8 @@ class Guardrail(BaseModel):
     metric: str
     variant: str
     worst: float
-    harm_low: float
-    harm_high: float
+    harm_low: Number
+    harm_high: Number
     status: Literal["held", "broken", "open"]
 
 
