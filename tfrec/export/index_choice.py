@@ -17,8 +17,8 @@ __all__ = ["AUTO", "INDEXES", "ChosenIndex", "IndexOptions", "choose_index", "sa
 
 AUTO = "auto"
 INDEXES = (AUTO, "exact", "ivf", "ivf-int8", "ivf-pq")
-# Up to so many items scoring all of them takes about as long as an inverted file does: see the
-# table in docs/serving.md.
+# Up to so many items scoring all of them stays well below a millisecond (0.6 of width 64, where an
+# inverted file took 0.24), and nothing is missed: see the table in docs/serving.md.
 EXACT_ITEMS = 50_000
 _QUERIES = 512
 
