@@ -206,7 +206,8 @@ def test_too_many_refused_rows_publish_nothing(tmp_path: Path) -> None:
     ("ids", "reason"),
     [
         (["01", "02"], "only by leading zeros: `01` against `1`"),
-        (["x1", "x2"], "look like `1`, these like `x1`"),
+        (["x1", "x2"], "only by what comes before the number: `x1` against `1`"),
+        (["pear", "plum"], "look like `1`, these like `pear`"),
     ],
 )
 def test_a_join_that_would_be_empty_says_why(tmp_path: Path, ids: list[str], reason: str) -> None:
