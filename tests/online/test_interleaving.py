@@ -118,3 +118,38 @@ def test_ties_say_nothing():
     """Only ties: no share, the whole interval, p = 1."""
     found = sign_test(0, 0, 7)
     assert np.isnan(found.share) and (found.low, found.high, found.p_value) == (0, 1, 1)
+
+
+def interleavings(good: float, rng) -> tuple[list, float]:
+    """500 tests of 120 readers each, who click on what only one ranker shows by its quality."""
+    credit = []
+    for _ in range(500 * 120):
+        shown = team_draft("abcd", "cdab", 3, rng)
+        luck = rng.random(3)
+        clicked = {
+            item
+            for item, chance in zip(shown.items, luck, strict=True)
+            if chance < (good if item in "ab" else 0.3)
+        }
+        credit.append(team_credit(shown.items, shown.teams, clicked))
+    sides = np.sign(credit).reshape(500, 120)
+    tests = [
+        sign_test(int((row > 0).sum()), int((row < 0).sum()), int((row == 0).sum()))
+        for row in sides
+    ]
+    return tests, float((sides > 0).sum() / (sides != 0).sum())
+
+
+@pytest.mark.slow
+def test_sign_tests_keep_their_error_rate():
+    """Equals: 5 % false alarms or fewer, as the exact test is cautious; intervals hold the share.
+
+    The true share of the unequal ones is that of all 60,000 readers.
+    """
+    rng = np.random.default_rng(2)
+    equal, _ = interleavings(0.3, rng)
+    assert np.mean([test.p_value < 0.05 for test in equal]) <= 0.07
+    better, share = interleavings(0.5, rng)
+    held = np.mean([test.low <= share <= test.high for test in better])
+    assert share > 0.55
+    assert 0.92 <= held <= 0.98

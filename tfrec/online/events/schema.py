@@ -92,6 +92,9 @@ def _numbers(value: object, field: str, count: int) -> list[float] | None:
         return None
     if not isinstance(value, list) or len(value) != count:
         raise _wrong(field, f"has a number for each of the {count} items", value)
+    # A sum is finite only if every number is; a log's lists are many, so they are checked at once.
+    if set(map(type, value)) <= {int, float} and isfinite(sum(value)):
+        return [float(one) for one in value]
     return [_number(one, field) for one in value]
 
 
