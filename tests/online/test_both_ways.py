@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from tfrec.config import load_config
@@ -55,6 +56,28 @@ def test_shards_change_no_figure(logs):
     for mine, other in zip(flat_ours, flat_theirs, strict=True):
         near = pytest.approx(other, rel=1e-9, abs=1e-12) if isinstance(other, float) else other
         assert mine == near
+
+
+def test_the_order_of_lines_changes_no_figure(tmp_path):
+    """A log is a set of events: shuffled, and cut into other files, it says the same."""
+    write_logs(tmp_path / "logs", 100, seed=4)
+    settings = settings_of(tmp_path / "logs")
+    lines = [
+        line
+        for file in sorted((tmp_path / "logs").glob("*.jsonl"))
+        for line in file.read_text().splitlines()
+    ]
+    np.random.default_rng(0).shuffle(lines)
+    (tmp_path / "mixed").mkdir()
+    for number in range(2):
+        part = "\n".join(lines[number::2])
+        (tmp_path / "mixed" / f"{number}.jsonl").write_text(part)
+    one = evaluate_logs([tmp_path / "logs"], settings)
+    other = evaluate_logs([tmp_path / "mixed"], settings)
+    # The files are two instead of three.
+    assert other.model_copy(update={"logs": 3}) == one
+    shown = sum('"impression"' in line for line in lines)
+    assert one.requests == shown and one.ignored == []
 
 
 def leaves(value):
