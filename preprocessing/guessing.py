@@ -129,7 +129,7 @@ def guess_column(name: str, cells: Any) -> Column:
         cells: An Arrow array as a reader gives it.
 
     Example:
-        >>> guess_column("genres", pa.array(["rock|pop", "pop", "jazz|pop"])).separator
+        >>> guess_column("genres", pa.array(["rock|pop", "pop", "jazz|pop"] * 20)).separator
         '|'
     """
     if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):

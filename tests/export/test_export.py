@@ -43,6 +43,7 @@ def version(source: ServingSource, tmp_path_factory: pytest.TempPathFactory) -> 
     return model / str(number)
 
 
+@pytest.mark.slow
 def test_every_signature_answers_as_the_model_does(version: Path, source: ServingSource) -> None:
     """Batches of 1 and 32, known and unknown users, own and stored histories, missing media."""
     requests = sample_requests(source, k=5)
@@ -110,6 +111,7 @@ def test_the_graph_refuses_what_no_server_checks(
     assert says in error.value.message
 
 
+@pytest.mark.slow
 def test_the_embedded_server_answers_as_the_session_does(
     version: Path, source: ServingSource
 ) -> None:
@@ -160,6 +162,7 @@ def test_a_failure_while_publishing_leaves_the_versions_alone(tmp_path: Path) ->
         pass
 
 
+@pytest.mark.slow
 def test_what_a_killed_publisher_left_is_cleared_by_the_next(tmp_path: Path) -> None:
     """A hidden folder of a dead process is no version, and doesn't pile up."""
     model = tmp_path / "m"

@@ -15,6 +15,7 @@ from tfrec.index.plotting import plot_tuning
 from tfrec.index.tuning import recall_of, tune
 
 
+@pytest.mark.slow
 def test_the_setting_chosen_reaches_the_target_on_other_queries(tmp_path: Path) -> None:
     """What the index then finds is what brute force finds, to the recall that was wanted."""
     vectors, queries = clustered(2000), clustered(120, seed=3)

@@ -67,6 +67,7 @@ def test_several_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_a_second_run_computes_only_what_changed(
     tmp_path: Path, encoders: dict[str, FakeEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_second_run_computes_only_what_changed(
     assert items_of(tmp_path / "second") == items_of(tmp_path / "plain")
 
 
+@pytest.mark.slow
 def test_a_run_whose_contents_are_all_known_encodes_nothing(
     tmp_path: Path, encoders: dict[str, FakeEncoder]
 ) -> None:

@@ -58,6 +58,7 @@ def test_one_process_serves_file_after_file_and_ends_with_the_pool() -> None:
     assert second.poll() is not None and child.poll() is not None
 
 
+@pytest.mark.slow
 def test_too_many_pixels_and_memory_are_refused() -> None:
     """By the header where it tells, by the process' own bound where it doesn't."""
     pool = DecoderPool(60)

@@ -84,6 +84,7 @@ def test_item_factors_are_near_for_items_with_the_same_public(data: Path) -> Non
     np.testing.assert_array_equal(factors, again)
 
 
+@pytest.mark.slow
 def test_a_picture_tower_learns_what_behaviour_says(data: Path) -> None:
     """Pictures tell the kind, so held-out items are predicted far better than by a constant."""
     keras.utils.set_random_seed(0)

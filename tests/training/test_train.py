@@ -86,6 +86,7 @@ def test_a_cold_item_is_placed_by_its_content(trained: tuple[Path, list[str]], d
     assert right.mean() > 0.9
 
 
+@pytest.mark.slow
 def test_a_loaded_run_gives_the_vectors_it_was_judged_by(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ OLD = [f"item{k}" for k in range(8)], [f"user{k}" for k in range(6)], ["jazz", "
 NEW = ["new1", "new2", *OLD[0][::-1]], ["user9", *OLD[1][::-1]], ["folk", "rock", "jazz"]
 
 
+@pytest.mark.slow
 def test_rows_go_over_by_id_and_new_ones_begin_anew(tmp_path: Path) -> None:
     old, new = write(tmp_path / "old", *OLD), write(tmp_path / "new", *NEW)
     train(old, tmp_path / "first", config(), progress=False)
