@@ -40,7 +40,7 @@ def require_decoder(config: FeatureConfig, name: str) -> None:
     if config.modality != "video":
         return
     try:
-        import av  # noqa: F401
+        import av  # noqa: F401 (only asked whether it is there)
     except ImportError as error:
         raise DescriptionError(
             f"feature {name}",

@@ -158,6 +158,7 @@ class DataWriter:
         popularity[schema.TRAIN_WEIGHT] = popularity[schema.TRAIN_WEIGHT].astype(np.float32)
         path = self._work / "popularity.npz"
         with replacing(path) as partial, open(partial, "wb") as stream:
+            # NumPy's stub takes the names for its own option `allow_pickle`.
             np.savez(stream, **popularity)  # type: ignore[arg-type]
         root = self._layout.root
         items = [

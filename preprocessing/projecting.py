@@ -184,6 +184,7 @@ def project_feature(
     mean, components = fit_projection(moments, config, f"items.features.{name}.reduce")
     saved = {"mean": mean.astype(np.float32), "components": components.astype(np.float32)}
     stream = io.BytesIO()
+    # NumPy's stub takes the names for its own option `allow_pickle`.
     np.savez(stream, **saved)  # type: ignore[arg-type]
     replace_file(output, stream.getvalue())
     long = np.load(vectors, mmap_mode="r")

@@ -45,7 +45,6 @@ def join_closed_form(
     manifest: Manifest,
     data: Path,
     neural_vectors: npt.NDArray[np.float32],
-    unseen_mean: npt.NDArray[np.float32],
     say: Callable[[str], None],
 ) -> float:
     """Fits the closed-form view, weighs the learned one beside it, and saves both facts.
@@ -56,8 +55,8 @@ def join_closed_form(
         config: Resolved.
         manifest: Of the data.
         data: The prepared data.
-        neural_vectors: float32 [N, d], the model's item vectors.
-        unseen_mean: float32 [d], their mean when nothing but content is known of an item.
+        neural_vectors: float32 [N, d], the model's item vectors, those without behaviour drawn
+            together already.
         say: Takes lines for the person.
 
     Returns:
@@ -77,13 +76,8 @@ def join_closed_form(
         seed=config.training.seed,
     )
     inputs = ItemInputs(items, list(view.blocks))
-    # An item without content, or without a closed form that places it by content, stays as it is.
-    share = config.closed_form.unseen_share if view.cold_rank else 1.0
-    unseen = ~items.warm[:, None]
     vectors = {
-        NEURAL: np.where(
-            unseen, unseen_mean + np.float32(share) * (neural_vectors - unseen_mean), neural_vectors
-        ),
+        NEURAL: neural_vectors,
         CLOSED_FORM: _in_batches(view.item, len(items), lambda rows: inputs(rows)),
     }
 
@@ -102,10 +96,14 @@ def join_closed_form(
         f" {scales[NEURAL]:.3g}" + ("" if scales[NEURAL] else ", so it is left out of the model")
     )
     save_variables(folder / f"{CLOSED_FORM}.npz", view.variables, {})
+    learned = _learned(model)
     content = {
         "view": keras.saving.serialize_keras_object(view),
         "scales": scales,
-        "unseen": {"share": share, "mean": [float(value) for value in unseen_mean]},
+        "unseen": {
+            "share": float(learned.unseen_share.numpy()),
+            "mean": learned.unseen_mean.numpy().tolist(),
+        },
     }
     write_atomically(folder / f"{CLOSED_FORM}.json", json.dumps(content).encode())
     return value
@@ -129,8 +127,7 @@ def restore_joined(folder: Path, model: TwoTower) -> TwoTower:
         content = json.loads(path.read_text(encoding="utf-8"))
         view = keras.saving.deserialize_keras_object(content["view"])
         scales, unseen = content["scales"], content["unseen"]
-        learned = model.views[NEURAL]
-        assert isinstance(learned, NeuralView)
+        learned = _learned(model)
         learned.set_unseen(unseen["share"], unseen["mean"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
@@ -147,6 +144,12 @@ def restore_joined(folder: Path, model: TwoTower) -> TwoTower:
     joined.built = True
     joined.set_scales({name: scales[name] for name in views})
     return joined
+
+
+def _learned(model: TwoTower) -> NeuralView:
+    view = model.views[NEURAL]
+    assert isinstance(view, NeuralView)
+    return view
 
 
 def _in_batches(

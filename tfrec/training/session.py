@@ -255,16 +255,12 @@ class Session:
     def join(self, manifest: Manifest, say: Callable[[str], None]) -> float:
         """Joins the closed-form view to the best weights; gives the metric of both together."""
         load_variables(self._layout.best, self.model.variables)
+        neural = self.model.views["neural"]
+        assert isinstance(neural, NeuralView)
+        neural.set_unseen(self._config.closed_form.unseen_share, self._unseen_mean())
         folder, vectors = self._layout.best.parent, self._item_vectors()
         return join_closed_form(
-            folder,
-            self.model,
-            self._config,
-            manifest,
-            self._data,
-            vectors,
-            self._unseen_mean(),
-            say,
+            folder, self.model, self._config, manifest, self._data, vectors, say
         )
 
     def _unseen_mean(self) -> Any:
