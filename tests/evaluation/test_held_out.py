@@ -7,6 +7,7 @@ import pytest
 
 from tests.baselines.cases import item_table, timelines
 from tfrec.errors import DataError
+from tfrec.evaluation import evaluate, rank_vectors, read_candidates
 from tfrec.evaluation.held_out import HeldOut, histories_before
 from tfrec.input import Timelines
 
@@ -67,3 +68,34 @@ def test_the_order_of_users_is_that_of_the_split():
     history = Timelines.concatenate(HISTORY, timelines([(1, 4, 3)], users=2))
     found = HeldOut.build("test", item_table(5, HISTORY), HISTORY, history, TARGETS)
     assert found.seen[1].tolist() == [4] and found.past.user_index.tolist() == [0, 1]
+
+
+def test_candidates_alone_are_listed_and_to_be_found(tmp_path):
+    """User 1's only target, item 3, is none; the others' lists and figures hold candidates only."""
+    names = tmp_path / "sale.txt"
+    items = item_table(5, HISTORY)
+    names.write_text(f"\ufeff{items.ids[4]}\n\n{items.ids[2]}\n{items.ids[2]}\n")
+    chosen = read_candidates(names, items.ids)
+    assert chosen.tolist() == [2, 4]
+    found = held_out(candidates=chosen)
+    assert found.targets.user_ids.tolist() == ["u0"] and found.relevant[0].tolist() == [2]
+    queries, vectors = np.ones((1, 2), np.float32), np.eye(5, 2, dtype=np.float32)
+    ranked = rank_vectors("model", queries, vectors, found)
+    assert sorted(ranked.lists["all"][0, :2].tolist()) == [2, 4]
+    assert (ranked.lists["all"][0, 2:] == -1).all()
+    assert ranked.lists["warm"][0, :2].tolist() == [4, -1]
+    figures = evaluate(found, [ranked], model="m", data="d", fingerprint="f")
+    assert figures.slices[0].candidates == 2 and figures.catalogue["model"]["coverage@10"] == 1
+    assert figures.slices[0].title == "the given candidates"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "at least one item. Received: an empty file"), ("i0\nx\n", r":2: every.*'x' \(1 of 2")],
+)
+def test_a_wrong_file_of_candidates_is_one_clear_line(tmp_path, content, message):
+    """A typing error would otherwise be an item that is never listed."""
+    names = tmp_path / "sale.txt"
+    names.write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_candidates(names, np.array(["i0"], object))

@@ -14,6 +14,7 @@ EXAMPLES = [
     "tfrec evaluate run --split validation --k 10 --k 20",
     "tfrec evaluate run --baselines all --gate gate.yaml --strict",
     "tfrec evaluate run --gate gate.yaml --last run-in-production --strict",
+    "tfrec evaluate run --candidates on_sale.txt",
     "tfrec evaluate run --json | jq .verdict",
 ]
 _DEPTH = 100
@@ -44,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " minutes (%(default)s)",
     )
     add("--data", type=Path, metavar="DIR", help="the prepared data, if it was moved")
+    add(
+        "--candidates",
+        type=Path,
+        metavar="FILE",
+        help="text file, an item id a line: only these are ranked, and only these count as found",
+    )
     add("--max-users", type=int, metavar="N", help="evaluate a sample of the users")
     add("--gate", type=Path, metavar="FILE", help="YAML file with thresholds for the blessing")
     add("--last", type=Path, metavar="RUN", help="the last blessed run, for a gate's largest_drop")
@@ -84,8 +91,13 @@ def run(arguments: argparse.Namespace) -> int:
     gate = load_gate(arguments.gate)
     last = None if arguments.last is None else read_last(arguments.last, arguments.split)
     trained = load_run(arguments.run, data=arguments.data)
-    held_out = HeldOut.load(trained.data, arguments.split, max_users=arguments.max_users)
-    say(f"{len(held_out):,} users of {held_out.users_total:,}, {len(held_out.items):,} items")
+    held_out = HeldOut.load(
+        trained.data,
+        arguments.split,
+        max_users=arguments.max_users,
+        candidates=arguments.candidates,
+    )
+    say(f"{len(held_out):,} users of {held_out.users_total:,}, {len(held_out.listed):,} items")
     queries = trained.query_vectors(held_out.targets, held_out.past, at=held_out.at)
     rankings = [rank_vectors("model", queries, trained.item_vectors(), held_out)]
     chosen = {"standard": baselines.STANDARD, "all": baselines.ALL, "none": ()}

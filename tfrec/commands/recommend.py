@@ -61,14 +61,15 @@ def run(arguments: argparse.Namespace) -> int:
             received=str(arguments.output.parent),
             remedy="Make it, or name another",
         )
-    wanted = None if arguments.candidates is None else _read_ids(arguments.candidates)
-    from tfrec.evaluation import histories_before, seen_items, top_k
+    from tfrec.evaluation import histories_before, read_candidates, seen_items, top_k
     from tfrec.input import Timelines
     from tfrec.training import load_run
 
     trained = load_run(arguments.run, data=arguments.data)
     ids = trained.items.ids
-    candidates = None if wanted is None else _indices(wanted, ids, arguments.candidates)
+    candidates = None
+    if arguments.candidates is not None:
+        candidates = read_candidates(arguments.candidates, ids)
     targets = Timelines.load(trained.data, arguments.split)
     history = Timelines.load(trained.data, "train")
     if arguments.split == "test":
@@ -116,40 +117,6 @@ def run(arguments: argparse.Namespace) -> int:
             f" part, from {report['candidates']:,} candidates"
         )
     return 0
-
-
-def _read_ids(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DescriptionError(
-            f"--candidates {path}",
-            "it must be a readable UTF-8 file with an item id a line",
-            received=error.strerror if isinstance(error, OSError) else "another encoding",
-            remedy="Check the path",
-        ) from error
-    found = [line.strip() for line in lines if line.strip()]
-    if not found:
-        raise DataError(
-            f"--candidates {path}", "it must name at least one item", received="an empty file"
-        )
-    return found
-
-
-def _indices(wanted: list[str], ids: Any, path: Path) -> Any:
-    import numpy as np
-
-    index = {item: place for place, item in enumerate(ids)}
-    unknown = [(line, item) for line, item in enumerate(wanted, 1) if item not in index]
-    if unknown:
-        line, item = unknown[0]
-        raise DataError(
-            f"--candidates {path}:{line}",
-            "every candidate must be an item of the prepared data",
-            received=f"{item!r} ({len(unknown):,} of {len(wanted):,} unknown)",
-            remedy="Remove them, or preprocess and train with these items in the catalogue",
-        )
-    return np.unique([index[item] for item in wanted])
 
 
 def _write(path: Path, blocks: Any) -> int:

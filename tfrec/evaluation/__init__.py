@@ -1,5 +1,6 @@
 """Exact ranking of the whole catalogue, metrics, intervals, the gate and the report."""
 
+from tfrec.evaluation.candidates import read_candidates
 from tfrec.evaluation.compressed_rows import CompressedRows
 from tfrec.evaluation.evaluate import DEFAULT_KS, evaluate, primary_metric
 from tfrec.evaluation.figures import Evaluation
@@ -38,6 +39,7 @@ __all__ = [
     "primary_metric",
     "rank_baselines",
     "rank_vectors",
+    "read_candidates",
     "read_last",
     "read_media",
     "seen_items",

@@ -159,7 +159,7 @@ def _catalogue(
     found: dict[str, dict[str, float | None]] = {}
     for ranked in rankings:
         lists = ranked.lists["all"][:, :k]
-        counts = beyond_accuracy.exposure(lists, len(items))
+        counts = beyond_accuracy.exposure(lists, len(items))[held_out.listed]
         figures = {
             "coverage": beyond_accuracy.coverage(counts),
             "gini": beyond_accuracy.gini(counts),

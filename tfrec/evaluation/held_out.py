@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tfrec.config.dataset import MEDIA
 from tfrec.errors import DataError
+from tfrec.evaluation.candidates import read_candidates
 from tfrec.evaluation.compressed_rows import CompressedRows
 from tfrec.fingerprint import fingerprint64
 from tfrec.input import ItemTable, Timelines
@@ -35,6 +36,8 @@ class HeldOut:
         seen: Items of the past, a row a user.
         relevant: Relevant items, a row a user; none is empty.
         users_total: Users of the split, also those with nothing relevant or left out by sampling.
+        candidates: int64 [n], the only items that may be listed or count as relevant, ascending;
+            `None` for the whole catalogue.
     """
 
     split: Split
@@ -46,10 +49,17 @@ class HeldOut:
     seen: CompressedRows
     relevant: CompressedRows
     users_total: int
+    candidates: NDArray[np.int64] | None = None
 
     @classmethod
     def load(
-        cls, data: str | Path, split: Split, *, max_users: int | None = None, seed: int = 0
+        cls,
+        data: str | Path,
+        split: Split,
+        *,
+        max_users: int | None = None,
+        seed: int = 0,
+        candidates: str | Path | None = None,
     ) -> HeldOut:
         """Reads a split of prepared data.
 
@@ -58,9 +68,11 @@ class HeldOut:
             split: `validation` or `test`.
             max_users: Takes a sample of the users, the same one for a seed.
             seed: Of the sample.
+            candidates: Text file with an item id a line; all items unless given.
 
         Raises:
-            DataError: The data is missing, or the split has nobody with something relevant.
+            DataError: The data is missing, the split has nobody with something relevant, or a
+                candidate is no item.
         """
         manifest = DataLayout(data).read_manifest()
         plain = [
@@ -75,7 +87,15 @@ class HeldOut:
             history = Timelines.concatenate(train, Timelines.load(data, "validation"))
         targets = Timelines.load(data, split)
         return cls.build(
-            split, items, train, history, targets, max_users=max_users, seed=seed, where=str(data)
+            split,
+            items,
+            train,
+            history,
+            targets,
+            max_users=max_users,
+            seed=seed,
+            candidates=None if candidates is None else read_candidates(candidates, items.ids),
+            where=str(data),
         )
 
     @classmethod
@@ -89,6 +109,7 @@ class HeldOut:
         *,
         max_users: int | None = None,
         seed: int = 0,
+        candidates: NDArray[np.int64] | None = None,
         where: str = "data",
     ) -> HeldOut:
         """As `load`, from arrays; `history` is everything before the split."""
@@ -99,11 +120,16 @@ class HeldOut:
         relevant = CompressedRows.from_pairs(
             positive.rows, positive.item_index, rows=len(targets)
         ).without(seen)
+        if candidates is not None:
+            allowed = np.zeros(len(items), bool)
+            allowed[candidates] = True
+            relevant = relevant.keep(allowed)
         users = np.flatnonzero(relevant.counts)
         if not len(users):
             raise DataError(
                 where,
-                f"the {split} part needs a user with a positive event on an item new to them",
+                f"the {split} part needs a user with a positive event on an item new to them"
+                + ("" if candidates is None else ", among the candidates"),
                 received="none" if total else "an empty part",
                 remedy="Check the label rule and the split in the dataset description",
             )
@@ -122,10 +148,16 @@ class HeldOut:
             seen=seen.take(users),
             relevant=relevant.take(users),
             users_total=total,
+            candidates=candidates,
         )
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def listed(self) -> NDArray[np.int64]:
+        """Items that may be listed, int64 [n], ascending."""
+        return np.arange(len(self.items)) if self.candidates is None else self.candidates
 
     @property
     def warm(self) -> NDArray[np.bool_]:

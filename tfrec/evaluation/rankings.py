@@ -49,12 +49,13 @@ class Rankings:
 def candidates_of(held_out: HeldOut, which: CandidateSet) -> NDArray[np.int64] | None:
     """Item indices of a candidate set; `None` for all."""
     if which == "all":
-        return None
-    return np.flatnonzero(held_out.warm if which == "warm" else ~held_out.warm)
+        return held_out.candidates
+    listed, warm = held_out.listed, held_out.warm
+    return listed[warm[listed] if which == "warm" else ~warm[listed]]
 
 
 def _sets(held_out: HeldOut, reaches_cold: bool) -> list[CandidateSet]:
-    warm = held_out.warm
+    warm = held_out.warm[held_out.listed]
     sets: list[CandidateSet] = ["all"]
     if warm.any() and not warm.all():
         sets.append("warm")
@@ -183,6 +184,7 @@ def _cache_path(cache: str | Path, baseline: type[Baseline], held_out: HeldOut) 
         baseline.name,
         list(baseline.grid),
         DEPTH,
+        None if held_out.candidates is None else held_out.candidates.tolist(),
     ]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return Path(cache) / "baselines" / f"{baseline.name.replace(' ', '-')}-{key}.npz"

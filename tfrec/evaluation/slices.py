@@ -55,8 +55,9 @@ def parts_of(
         The whole catalogue first.
     """
     relevant, warm = held_out.relevant, held_out.warm
-    yield Part("all", "the whole catalogue", "whole", "all", relevant, full=True)
-    if warm.any() and not warm.all():
+    title = "the whole catalogue" if held_out.candidates is None else "the given candidates"
+    yield Part("all", title, "whole", "all", relevant, full=True)
+    if 0 < warm[held_out.listed].sum() < len(held_out.listed):
         parts = (
             ("warm", "items with behaviour, among themselves", "warm", warm, True),
             ("cold", "new items, among themselves", "cold", ~warm, True),
