@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfrec import schema
 from tfrec.model.descriptors import Descriptor
+from tfrec.model.parts import BASE, BEHAVIOUR, Parts, QueryParts, shapley
 from tfrec.model.view import View
 from tfrec.teachers import ColdView, WarmView
 from tfrec.teachers.closed_form import SMOOTHING
@@ -140,6 +141,16 @@ class ClosedFormView(View):
 
     def query(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """float32 [batch, dimension] from `history` int32 [batch, L]; 0 without any history."""
+        means = [tf.einsum("bl,bld->bd", weight, part) for weight, part in self._weighed(inputs)]
+        return tf.concat(means, -1)
+
+    def query_parts(self, inputs: dict[str, Any]) -> QueryParts:
+        """The events' terms of the mean; nothing else is read."""
+        terms = [part * weight[..., None] for weight, part in self._weighed(inputs)]
+        return QueryParts(tf.concat(terms, -1), {})
+
+    def _weighed(self, inputs: dict[str, Any]) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """Of each part, weights [batch, L] of the events, which sum to 1, and their vectors."""
         history = tf.cast(inputs["history"], tf.int32)
         valid = tf.cast(history >= 0, tf.float32)
         after = tf.cumsum(valid, axis=1, reverse=True, exclusive=True)
@@ -147,12 +158,12 @@ class ClosedFormView(View):
         parts = [(self.warm_decay, vectors[..., : self.warm_rank])]
         if self.cold_rank:
             parts.append((self.cold_decay, vectors[..., self.warm_rank :]))
-        means = []
+        weighed = []
         for decay, part in parts:
             weight = valid * tf.pow(1.0 + after, -decay)
             total = tf.maximum(tf.reduce_sum(weight, 1, keepdims=True), 1e-9)
-            means.append(tf.einsum("bl,bld->bd", weight / total, part))
-        return tf.concat(means, -1)
+            weighed.append((weight / total, part))
+        return weighed
 
     def item(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """float32 [batch, dimension]: a row of the table, or a new item from its content."""
@@ -164,17 +175,54 @@ class ClosedFormView(View):
         fresh = tf.pad(self.content_vector(inputs), [[0, 0], [self.warm_rank, 0]])
         return tf.where(known, rows, fresh)
 
+    def item_parts(self, inputs: dict[str, Any]) -> Parts:
+        """What `item` is the sum of.
+
+        An item with behaviour has a vector that only its id picks; of one that content placed,
+        Shapley values of the content vector.
+        """
+        vectors = self.item(inputs)
+        by_content = tf.reduce_all(vectors[:, : self.warm_rank] == 0.0, 1)
+        if not self.cold_rank:
+            return {BEHAVIOUR: vectors}
+        rows = tf.where(by_content)[:, 0]
+        some = {name: tf.gather(value, rows) for name, value in inputs.items()}
+        described = self._described(some)
+        present = {name: tf.cast(some[schema.present(name)], tf.bool) for name in self.blocks}
+        found = shapley(lambda masks: self._placed(described, masks), present)
+        room = [tf.shape(vectors, tf.int64)[0], self.cold_rank]
+        parts: Parts = {BEHAVIOUR: tf.where(by_content[:, None], 0.0, vectors)}
+        for name, part in found.items():
+            spread = tf.scatter_nd(rows[:, None], part, room)
+            parts[name] = tf.pad(spread, [[0, 0], [self.warm_rank, 0]])
+        # A row of the table may be another than what content says now, by rounding or by a refit.
+        parts[BASE] += tf.where(by_content[:, None], vectors - sum(parts.values()), 0.0)
+        return parts
+
     def content_vector(self, inputs: dict[str, Any]) -> tf.Tensor:
         """float32 [batch, cold rank] from the features alone."""
-        parts, flags, start = [], [], 0
+        return self._placed(
+            self._described(inputs), {name: inputs[schema.present(name)] for name in self.blocks}
+        )
+
+    def _described(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
+        """Each described feature at unit length times its weight, as if present."""
+        parts, start = {}, 0
         for place, (name, width) in enumerate(self.blocks.items()):
-            here = tf.cast(inputs[schema.present(name)], tf.float32)
             block = self.descriptors[name](inputs[name])
             block = (block - self.mean[start : start + width]) * self.scale[start : start + width]
             norm = tf.maximum(tf.norm(block, axis=-1, keepdims=True), 1e-9)
-            parts.append(tf.where(here[:, None] > 0, block / norm, 0.0) * self.block_weight[place])
-            flags.append(here)
+            parts[name] = block / norm * self.block_weight[place]
             start += width
+        return parts
+
+    def _placed(self, described: dict[str, tf.Tensor], masks: Mapping[str, Any]) -> tf.Tensor:
+        """float32 [batch, cold rank] from what is present of the described features."""
+        flags = [tf.cast(masks[name], tf.float32) for name in self.blocks]
+        parts = [
+            tf.where(flag[:, None] > 0, described[name], 0.0)
+            for name, flag in zip(self.blocks, flags, strict=True)
+        ]
         content = tf.concat([*parts, tf.stack(flags, -1) * self.block_weight[-1]], -1)
         marks = self.landmark_content.value
         distance = (

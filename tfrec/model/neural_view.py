@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec import schema
 from tfrec.fusion import Fusion
 from tfrec.model.id_embedding import IdEmbedding
+from tfrec.model.parts import BASE, BEHAVIOUR, USER, Parts, QueryParts, event_parts, shapley
 from tfrec.model.view import VECTOR_SUFFIX, View
 from tfrec.towers import HistoryTower, Tower
 
@@ -140,30 +141,57 @@ class NeuralView(View):
         Returns:
             float32 [batch, dimension].
         """
-        parts = []
+        parts = self._said(inputs, training)
         if self.history is not None:
-            parts.append(self._history(inputs, training))
-        if self.users:
-            known = self._keep(inputs[schema.USER_INDEX] >= 0, self.id_dropout, training)
-            parts.append(_masked(self.user_table(inputs[schema.USER_INDEX]), known))
-        for name, tower in self.profile_towers.items():
-            vector = tower(inputs[name], training=training)
-            parts.append(_masked(vector, inputs[schema.present(name)]))
-        if self.context_towers:
-            known = self._keep(None, self.context_dropout, training, like=inputs)
-            for name, tower in self.context_towers.items():
-                value = inputs[schema.context(name)]
-                hidden = value == tf.zeros_like(value)
-                vector = tower(value, training=training)
-                parts.append(_masked(vector, known & ~hidden))
-        output = ops.cast(parts[0], "float32")
-        for part in parts[1:]:
+            parts.insert(0, ("history", self._history(inputs, training)))
+        output = ops.cast(parts[0][1], "float32")
+        for _, part in parts[1:]:
             output = output + ops.cast(part, "float32")
         if self.normalize:
             output = _unit(output)
         if self.item_bias:
             output = ops.concatenate([output, ops.ones_like(output[:, :1])], -1)
         return output
+
+    def query_parts(self, inputs: dict[str, Any]) -> QueryParts:
+        """What `query` is the sum of; the length that it is divided by is taken as it is."""
+        others: Parts = {}
+        events = tf.zeros([*tf.unstack(tf.shape(inputs["history"])), self.width])
+        events = tf.ensure_shape(events, [None, inputs["history"].shape[1], self.width])
+        total = tf.zeros([tf.shape(inputs["history"])[0], self.width])
+        if self.history is not None:
+            found = event_parts(lambda some: self._history(some, False), inputs)
+            events, others = found
+            total += tf.reduce_sum(events, 1)
+        for name, part in self._said(inputs, False):
+            others[name] = others.get(name, 0.0) + tf.cast(part, tf.float32)
+        total += sum(others.values())
+        scale = _inverse_length(total) if self.normalize else tf.ones_like(total[:, :1])
+        bias = int(self.item_bias)
+        others = {name: tf.pad(part * scale, [[0, 0], [0, bias]]) for name, part in others.items()}
+        if bias:
+            one = tf.pad(tf.ones_like(total[:, :1]), [[0, 0], [self.width, 0]])
+            others[BASE] = others.get(BASE, 0.0) + one
+        return QueryParts(tf.pad(events * scale[:, None], [[0, 0], [0, 0], [0, bias]]), others)
+
+    def _said(self, inputs: dict[str, Any], training: bool | None) -> list[tuple[str, Any]]:
+        """What is read beside the history, [batch, width] each."""
+        parts: list[tuple[str, Any]] = []
+        if self.users:
+            known = self._keep(inputs[schema.USER_INDEX] >= 0, self.id_dropout, training)
+            vector = self.user_table(inputs[schema.USER_INDEX])
+            parts.append((USER, _masked(vector, known)))
+        for name, tower in self.profile_towers.items():
+            vector = tower(inputs[name], training=training)
+            parts.append((name, _masked(vector, inputs[schema.present(name)])))
+        if self.context_towers:
+            known = self._keep(None, self.context_dropout, training, like=inputs)
+            for name, tower in self.context_towers.items():
+                value = inputs[schema.context(name)]
+                hidden = value == tf.zeros_like(value)
+                vector = tower(value, training=training)
+                parts.append((schema.context(name), _masked(vector, known & ~hidden)))
+        return parts
 
     def item(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """Vectors of items.
@@ -176,6 +204,45 @@ class NeuralView(View):
         Returns:
             float32 [batch, dimension].
         """
+        vectors, masks = self._modalities(inputs, training)
+        output = self._fused(vectors, masks, training)
+        if self.item_bias:
+            bias = ops.cast(self.content_bias(output), "float32")
+            if self.item_id:
+                bias = bias + _masked(self.bias_table(inputs[schema.ITEM_INDEX]), masks[ID])
+            output = ops.concatenate([output, bias], -1)
+        unseen = inputs[schema.ITEM_INDEX] < 0
+        shrunk = self.unseen_mean + self.unseen_share * (output - self.unseen_mean)
+        return ops.where(unseen[:, None], shrunk, output)
+
+    def item_parts(self, inputs: dict[str, Any]) -> Parts:
+        """What `item` is the sum of: Shapley values of the fused vector, and the biases."""
+        vectors, masks = self._modalities(inputs, False)
+
+        def with_bias(some: Any) -> Any:
+            output = self._fused(vectors, some, False)
+            if not self.item_bias:
+                return output
+            bias = ops.cast(self.content_bias(output), "float32")
+            return ops.concatenate([output, bias], -1)
+
+        parts = shapley(with_bias, masks)
+        if self.item_id:
+            own = parts.pop(ID)
+            if self.item_bias:
+                bias = _masked(self.bias_table(inputs[schema.ITEM_INDEX]), masks[ID])
+                own += tf.pad(tf.cast(bias, tf.float32), [[0, 0], [self.width, 0]])
+            parts[BEHAVIOUR] = own
+        unseen = (inputs[schema.ITEM_INDEX] < 0)[:, None]
+        share = tf.where(unseen, self.unseen_share, 1.0)
+        parts = {name: part * share for name, part in parts.items()}
+        parts[BASE] += tf.where(unseen, (1 - self.unseen_share) * self.unseen_mean, 0.0)
+        return parts
+
+    def _modalities(
+        self, inputs: dict[str, Any], training: bool | None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is fused, [batch, width] each, and which of it is there."""
         vectors, masks = {}, {}
         if self.item_id:
             index = inputs[schema.ITEM_INDEX]
@@ -187,20 +254,16 @@ class NeuralView(View):
             masks[name] = self._keep(
                 ops.cast(inputs[schema.present(name)], "bool"), self.modality_dropout, training
             )
+        return vectors, masks
+
+    def _fused(self, vectors: Any, masks: Any, training: bool | None) -> Any:
+        """float32 [batch, width]."""
         if self.fusion is None:
-            fused = vectors[ID]
+            fused = _masked(vectors[ID], masks[ID])
         else:
             fused = self.fusion(vectors, masks, training=training)
         fused = ops.cast(fused, "float32")
-        output = _unit(fused) if self.normalize else fused
-        if self.item_bias:
-            bias = ops.cast(self.content_bias(output), "float32")
-            if self.item_id:
-                bias = bias + _masked(self.bias_table(inputs[schema.ITEM_INDEX]), masks[ID])
-            output = ops.concatenate([output, bias], -1)
-        unseen = inputs[schema.ITEM_INDEX] < 0
-        shrunk = self.unseen_mean + self.unseen_share * (output - self.unseen_mean)
-        return ops.where(unseen[:, None], shrunk, output)
+        return _unit(fused) if self.normalize else fused
 
     def set_unseen(self, share: float, mean: Any) -> None:
         """Draws the vectors of items without behaviour together around their mean.
@@ -294,4 +357,8 @@ def _masked(vectors: Any, present: Any) -> Any:
 
 def _unit(vectors: Any) -> Any:
     """Unit length; zeros stay zeros, with a finite gradient."""
-    return vectors * ops.rsqrt(ops.sum(ops.square(vectors), -1, keepdims=True) + 1e-12)
+    return vectors * _inverse_length(vectors)
+
+
+def _inverse_length(vectors: Any) -> Any:
+    return ops.rsqrt(ops.sum(ops.square(vectors), -1, keepdims=True) + 1e-12)

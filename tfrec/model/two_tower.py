@@ -8,13 +8,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfrec.model.parts import HISTORY_INPUTS, Parts, QueryParts
 from tfrec.model.view import View
 
 __all__ = ["ItemTower", "QueryTower", "TwoTower"]
 
 ops = keras.ops
-
-HISTORY_INPUTS = ("history", "history_age", "history_event")
 
 
 class _Side(keras.layers.Layer):
@@ -66,6 +65,36 @@ class QueryTower(_Side):
         ]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
 
+    def parts(self, inputs: dict[str, Any]) -> QueryParts:
+        """What the vectors are the sum of; see `tfrec.model.parts`.
+
+        Returns:
+            Events float32 [batch, L, D], of the whole history that was given, and others
+            [batch, D].
+        """
+        length = inputs["history"].shape[1]
+        events, others = [], []
+        for place, view in enumerate(self.views):
+            scale = self.scales[place]
+            found = view.query_parts(_recent(inputs, view.history_length))
+            older = length - found.events.shape[1]
+            events.append(tf.pad(found.events * scale, [[0, 0], [older, 0], [0, 0]]))
+            others.append({name: part * scale for name, part in found.others.items()})
+        return QueryParts(tf.concat(events, -1), _side_by_side(others, self.views))
+
+
+def _side_by_side(parts: Sequence[Parts], views: Sequence[View]) -> Parts:
+    """Parts of several views to parts of the vector that holds them all."""
+    joined: Parts = {}
+    before, total = 0, sum(view.dimension for view in views)
+    for view, own in zip(views, parts, strict=True):
+        after = total - before - view.dimension
+        for name, part in own.items():
+            placed = tf.pad(part, [[0, 0], [before, after]])
+            joined[name] = joined[name] + placed if name in joined else placed
+        before += view.dimension
+    return joined
+
 
 def _recent(inputs: dict[str, Any], length: int | None) -> dict[str, Any]:
     """Cuts the history, which is right-aligned, to its latest events."""
@@ -82,6 +111,10 @@ class ItemTower(_Side):
         """Embeds items."""
         parts = [view.item(inputs, training) for view in self.views]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
+
+    def parts(self, inputs: dict[str, Any]) -> Parts:
+        """What the vectors are the sum of, float32 [batch, D] each; see `tfrec.model.parts`."""
+        return _side_by_side([view.item_parts(inputs) for view in self.views], self.views)
 
 
 @keras.saving.register_keras_serializable("tfrec")

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from tfrec.model.parts import Parts, QueryParts
+
 __all__ = ["VECTOR_SUFFIX", "View"]
 
 # Beside a feature NAME, `NAME/vector` may give what its tower would have made of it.
@@ -40,6 +42,17 @@ class View(keras.layers.Layer):
 
     def item(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """The vectors of items; for subclasses."""
+        raise NotImplementedError
+
+    def query_parts(self, inputs: dict[str, Any]) -> QueryParts:
+        """What `query` is the sum of; for subclasses. See `tfrec.model.parts`."""
+        raise NotImplementedError
+
+    def item_parts(self, inputs: dict[str, Any]) -> Parts:
+        """What `item` is the sum of, float32 [batch, dimension] each; for subclasses.
+
+        By feature, and `behaviour` and `base`, as far as the view has them.
+        """
         raise NotImplementedError
 
     def call(
