@@ -24,7 +24,7 @@ def part(name, **values):
 
 
 SLICES = (part("all", model=0.3, popularity=0.2, knn=0.29), part("cold", model=0.1))
-CATALOGUE = {"model": {"coverage@10": 0.4}}
+CATALOGUE = {"model": {"coverage@10": 0.4, "calibration_error@20": 0.004, "latency_p95_ms": 12.0}}
 
 
 def verdict(**rules):
@@ -59,6 +59,11 @@ def test_as_good_as_popularity_or_worse_is_not_blessed(popularity):
         ({"minimum": {"clod/ndcg@20": 0.0}}, False),  # a slice that isn't there can't pass
         ({"maximum": {"coverage@10": 0.4}}, True),
         ({"maximum": {"coverage@10": 0.3}}, False),
+        ({"maximum": {"calibration_error@20": 0.005}}, True),
+        ({"maximum": {"calibration_error@20": 0.003}}, False),
+        ({"maximum": {"latency_p95_ms": 20}}, True),
+        ({"maximum": {"latency_p95_ms": 10}}, False),
+        ({"maximum": {"latency_ms": 10}}, False),  # not measured
         ({"maximum": {"cold/gini@10": 1.0}}, False),  # what isn't measured can't pass
         ({"significantly": True}, False),
         ({"better_than": ("not evaluated",)}, True),

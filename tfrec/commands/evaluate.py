@@ -69,17 +69,21 @@ def run(arguments: argparse.Namespace) -> int:
         raise DescriptionError(
             "--max-users", "a sample has at least one user", received=arguments.max_users
         )
+    import numpy as np
+
     from tfrec import baselines
     from tfrec.evaluation import (
         DEFAULT_KS,
         HeldOut,
         evaluate,
         load_gate,
+        measure_latency,
         rank_baselines,
         rank_vectors,
         read_last,
         read_media,
         table,
+        top_k,
         tuning_users,
         write_evaluation,
     )
@@ -99,7 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     say(f"{len(held_out):,} users of {held_out.users_total:,}, {len(held_out.listed):,} items")
     queries = trained.query_vectors(held_out.targets, held_out.past, at=held_out.at)
-    rankings = [rank_vectors("model", queries, trained.item_vectors(), held_out)]
+    vectors = trained.item_vectors()
+    rankings = [rank_vectors("model", queries, vectors, held_out)]
     chosen = {"standard": baselines.STANDARD, "all": baselines.ALL, "none": ()}
     rankings += rank_baselines(
         chosen[arguments.baselines],
@@ -108,6 +113,13 @@ def run(arguments: argparse.Namespace) -> int:
         cache=trained.data,
         say=lambda name: say(f"baseline: {name}"),
     )
+
+    def ask(row: int) -> object:
+        user = held_out.targets.select(held_out.targets.user_index[row : row + 1])
+        query = trained.query_vectors(user, held_out.past, at=held_out.at[row : row + 1])
+        seen = held_out.seen.take(np.array([row]))
+        return top_k(query, vectors, _DEPTH, seen=seen, candidates=held_out.candidates)
+
     media = read_media(trained.data)
     found = evaluate(
         held_out,
@@ -118,6 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         ks=ks or DEFAULT_KS,
         gate=gate,
         last=last,
+        latency=measure_latency(ask, len(held_out)),
         modalities={**held_out.items.present, **media.present},
     )
     files = write_evaluation(arguments.run, found, held_out, rankings, media)

@@ -6,6 +6,7 @@ from tfrec.evaluation.evaluate import DEFAULT_KS, evaluate, primary_metric
 from tfrec.evaluation.figures import Evaluation
 from tfrec.evaluation.gate import GateConfig, judge, load_gate, read_last, write_verdict
 from tfrec.evaluation.held_out import HeldOut, histories_before, seen_items
+from tfrec.evaluation.latency import measure_latency
 from tfrec.evaluation.media import ItemMedia, read_media
 from tfrec.evaluation.metrics import RankedLists, mean
 from tfrec.evaluation.rankings import Rankings, rank_baselines, rank_vectors, tuning_users
@@ -34,6 +35,7 @@ __all__ = [
     "judge",
     "load_gate",
     "mean",
+    "measure_latency",
     "minimum_detectable_effect",
     "paired_difference",
     "primary_metric",

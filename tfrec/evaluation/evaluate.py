@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tfrec.baselines import content_matrix, has_content
 from tfrec.evaluation import beyond_accuracy
-from tfrec.evaluation.figures import Compared, Evaluation, Figure, Slice, System
+from tfrec.evaluation.calibration import read_calibration
+from tfrec.evaluation.figures import Calibration, Compared, Evaluation, Figure, Slice, System
 from tfrec.evaluation.gate import MODEL, GateConfig, judge
 from tfrec.evaluation.held_out import HeldOut
 from tfrec.evaluation.metrics import RankedLists, Values
@@ -45,6 +46,7 @@ def evaluate(
     gate: GateConfig | None = None,
     last: Evaluation | None = None,
     modalities: Mapping[str, NDArray[np.bool_]] | None = None,
+    latency: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Measures every system's lists in every slice.
 
@@ -58,6 +60,7 @@ def evaluate(
         gate: Rules of the verdict.
         last: Figures of the last blessed run, for a gate that looks at it.
         modalities: Presence by item feature, for slices.
+        latency: What `measure_latency` found of the model.
 
     Returns:
         What `metrics.json` holds.
@@ -67,6 +70,11 @@ def evaluate(
         _measure(part, rankings, held_out, ks, primary) for part in parts_of(held_out, modalities)
     )
     catalogue = _catalogue(rankings, held_out)
+    calibration = _calibration(rankings, held_out, primary)
+    if calibration is not None:
+        depth = primary.rpartition("@")[2]
+        catalogue[MODEL][f"calibration_error@{depth}"] = calibration.error
+    catalogue[MODEL].update(latency or {})
     return Evaluation(
         split=held_out.split,
         model=model,
@@ -81,6 +89,7 @@ def evaluate(
         catalogue=catalogue,
         options={ranked.name: dict(ranked.options) for ranked in rankings if ranked.options},
         exposure=_exposure(rankings, held_out),
+        calibration=calibration,
     )
 
 
@@ -176,6 +185,18 @@ def _catalogue(
             figures["diversity"] = float(valid.mean()) if len(valid) else float("nan")
         found[ranked.name] = {f"{name}@{k}": _number(value) for name, value in figures.items()}
     return found
+
+
+def _calibration(
+    rankings: Sequence[Rankings], held_out: HeldOut, primary: str
+) -> Calibration | None:
+    ours = next(ranked for ranked in rankings if ranked.name == MODEL)
+    if ours.scores is None:
+        return None
+    k = int(primary.rpartition("@")[2])
+    return read_calibration(
+        ours.scores[:, :k], held_out.relevant.contains(ours.lists["all"][:, :k])
+    )
 
 
 def _exposure(rankings: Sequence[Rankings], held_out: HeldOut) -> dict[str, tuple[float, ...]]:

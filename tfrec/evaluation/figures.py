@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Check", "Compared", "Evaluation", "Figure", "Slice", "System", "Verdict"]
+__all__ = ["Calibration", "Check", "Compared", "Evaluation", "Figure", "Slice", "System", "Verdict"]
 
 FORMAT_VERSION = 1
 
@@ -76,6 +76,21 @@ class Slice(_Frozen):
     compared: Compared | None = None
 
 
+class Calibration(_Frozen):
+    """What the model's scores say of their places in the lists: see `evaluation.calibration`.
+
+    Attributes:
+        error: Expected calibration error over ten groups of equally many places.
+        predicted, observed: By group, the mean probability and the share that was relevant.
+        count: Places of each group.
+    """
+
+    error: float
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
+    count: tuple[int, ...]
+
+
 class Check(_Frozen):
     """One rule of the gate."""
 
@@ -107,10 +122,12 @@ class Evaluation(_Frozen):
         primary: The metric that verdict and comparison look at.
         verdict: Blessed or not.
         slices: The first is the whole catalogue.
-        catalogue: By system: coverage@10, gini@10, novelty@10, popularity_lift@10, diversity@10.
+        catalogue: By system: coverage@10, gini@10, novelty@10, popularity_lift@10, diversity@10;
+            for the model also calibration_error@K, latency_ms, latency_p95_ms.
         options: By baseline, what validation chose.
         exposure: By system, share of the top 10 places by popularity group, least popular first;
             `history` is the share of the users' own past.
+        calibration: Of the model at the primary metric's depth; `null` when it was not measured.
     """
 
     format_version: int = FORMAT_VERSION
@@ -127,6 +144,7 @@ class Evaluation(_Frozen):
     catalogue: dict[str, dict[str, float | None]]
     options: dict[str, dict[str, Any]]
     exposure: dict[str, tuple[float, ...]]
+    calibration: Calibration | None = None
 
     def slice(self, name: str) -> Slice | None:
         """The slice of that name, if the data has it."""

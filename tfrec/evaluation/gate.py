@@ -26,7 +26,8 @@ class GateConfig(BaseModel):
         significantly: Whether the paired interval against the best baseline must lie above 0.
         minimum: Least values by `METRIC` or `SLICE/METRIC`, for example `cold/recall@20: 0.1` or
             `coverage@10: 0.2`.
-        maximum: Greatest values, likewise, for example `gini@10: 0.9` or `popularity_lift@10: 2`.
+        maximum: Greatest values, likewise, for example `gini@10: 0.9`, `popularity_lift@10: 2`,
+            `calibration_error@20: 0.01` or `latency_p95_ms: 50`.
         largest_drop: How much lower than the last blessed run's the primary metric may be in any
             slice; needs that run.
         least_users: Slices with fewer users are too noisy for `largest_drop` and are passed over.

@@ -39,11 +39,14 @@ class Rankings:
         lists: By candidate set, int32 [users, DEPTH], -1 after the end. A set is absent when the
             data has no such items, or the system can't tell them apart.
         options: What validation chose, for a baseline.
+        scores: Of the lists over all candidates, float32 [users, DEPTH], -inf after the end; `None`
+            for a baseline.
     """
 
     name: str
     lists: Mapping[CandidateSet, NDArray[np.int32]]
     options: Mapping[str, Any]
+    scores: NDArray[np.float32] | None = None
 
 
 def candidates_of(held_out: HeldOut, which: CandidateSet) -> NDArray[np.int64] | None:
@@ -75,11 +78,13 @@ def rank_vectors(
         items: float32 [N, dim].
         held_out: The users, and what they have seen.
     """
-    lists = {}
+    lists, scores = {}, None
     for which in _sets(held_out, reaches_cold=True):
         chosen = candidates_of(held_out, which)
-        lists[which] = top_k(queries, items, DEPTH, seen=held_out.seen, candidates=chosen).items
-    return Rankings(name, lists, {})
+        found = top_k(queries, items, DEPTH, seen=held_out.seen, candidates=chosen)
+        lists[which] = found.items
+        scores = found.scores if scores is None else scores
+    return Rankings(name, lists, {}, scores)
 
 
 def rank_baselines(

@@ -104,14 +104,28 @@ class Reliability:
     count: NDArray[np.int64]
 
 
-def reliability(probabilities: Floats, labels: Floats, *, bins: int = 10) -> Reliability:
-    """Groups probabilities into equally wide bins, the last one closed; empty bins are left out.
+def reliability(
+    probabilities: Floats, labels: Floats, *, bins: int = 10, filled: bool = False
+) -> Reliability:
+    """Groups probabilities into bins; empty ones are left out.
+
+    Args:
+        probabilities: float [events].
+        labels: Positive where greater than 0 [events].
+        bins: How many.
+        filled: Bins of equally many events, for probabilities that are all small (Nixon et al.
+            2019), instead of equally wide ones, of which the last is closed.
 
     Raises:
         DataError: A probability is outside 0 … 1.
     """
     _probability(probabilities)
-    at = np.minimum((probabilities * bins).astype(int), bins - 1)
+    if filled:
+        edges = np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1])
+        # Equal probabilities stay in one bin.
+        at = np.searchsorted(edges, probabilities, side="right")
+    else:
+        at = np.minimum((probabilities * bins).astype(int), bins - 1)
     count = np.bincount(at, minlength=bins)
     used = count > 0
     predicted = np.bincount(at, probabilities, minlength=bins)[used] / count[used]
@@ -119,8 +133,12 @@ def reliability(probabilities: Floats, labels: Floats, *, bins: int = 10) -> Rel
     return Reliability(predicted, observed, count[used].astype(np.int64))
 
 
-def expected_calibration_error(probabilities: Floats, labels: Floats, *, bins: int = 10) -> float:
+def expected_calibration_error(
+    probabilities: Floats, labels: Floats, *, bins: int = 10, filled: bool = False
+) -> float:
     """Mean distance of predicted and observed over bins, by events (Naeini et al. 2015).
+
+    `filled` is that of `reliability`.
 
     Example:
         Bins 0.2 (observed 1/2) and 0.9 (observed 1): (2·0.3 + 1·0.1) / 3.
@@ -129,7 +147,7 @@ def expected_calibration_error(probabilities: Floats, labels: Floats, *, bins: i
         >>> round(error, 4)
         0.2333
     """
-    found = reliability(probabilities, labels, bins=bins)
+    found = reliability(probabilities, labels, bins=bins, filled=filled)
     distance = np.abs(found.predicted - found.observed)
     return float((distance * found.count).sum() / max(found.count.sum(), 1))
 

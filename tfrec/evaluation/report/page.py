@@ -305,9 +305,9 @@ def _method(found: Evaluation) -> str:
     return (
         "<section><details><summary>How this was measured</summary>"
         f"<p>Every item of {escape(found.slices[0].title)} is ranked for {found.users:,} of the"
-        f" {found.users_total:,} users of the {found.split} part: those with a positive event on an item that is new to"
-        f" them. Their past is the {past}; whatever they did there, liked or not, is never"
-        " recommended again. All systems learnt from the train part alone. Intervals resample users"
+        f" {found.users_total:,} users of the {found.split} part: those with a positive event on"
+        f" an item that is new to them. Their past is the {past}; whatever they did there, liked"
+        " or not, is never recommended again. All systems learnt from the train part alone. Intervals resample users"
         " 1,000 times; p comes from swapping the two systems user by user."
         f"{tuned} Every figure is in metrics.json.</p></details></section>"
     )
