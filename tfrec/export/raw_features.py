@@ -68,7 +68,9 @@ class RawFeatures(tf.Module):
             if spec.modality in ("categorical", "tags") and spec.config.hash_buckets is None:
                 if spec.name not in vocabularies:
                     raise _missing(spec, "vocabulary", "Preprocess again")
-                self._vocabularies[spec.name] = StringIndex(vocabularies[spec.name], spec.name)
+                self._vocabularies[spec.name] = StringIndex(
+                    vocabularies[spec.name], f"feature/{prefix}{spec.name}"
+                )
             if spec.encoded_dim is not None and spec.name not in encoders:
                 raise _missing(spec, "frozen encoder", "Install it, or preprocess without it")
 

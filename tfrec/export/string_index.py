@@ -45,7 +45,7 @@ class StringIndex(tf.Module):
     """
 
     def __init__(self, values: Sequence[str | bytes], name: str) -> None:
-        super().__init__(name=f"{name}_strings")
+        super().__init__(name=f"{name.replace('/', '_')}_strings")
         rows = np.empty(len(values), np.object_)
         rows[:] = [value.encode() if isinstance(value, str) else bytes(value) for value in values]
         prints = tf.strings.to_hash_bucket_fast(tf.constant(rows, tf.string), _BUCKETS).numpy()

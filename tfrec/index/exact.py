@@ -51,6 +51,11 @@ class ExactIndex(Index):
         self._block = block
         self.vectors = kept_variable(vectors, "index/vectors")
         self.inverse_lengths = kept_variable(inverse_lengths(vectors), "index/inverse_lengths")
+        # The item of each row and the row of each item: an export's catalogue may drop items
+        # whose positions the model still knows.
+        places = np.arange(self.size, dtype=np.int32)
+        self.items = kept_variable(places, "index/items")
+        self.rows = kept_variable(places, "index/rows")
 
     def search(
         self,
@@ -64,28 +69,42 @@ class ExactIndex(Index):
         """Finds the best items of each query; see `Index.search`."""
         vectors = self.vectors.value()
         size = tf.shape(vectors)[0]
+        rows = None if excluded is None else self._rows_of(excluded)
+        columns = None if allowed is None else tf.gather(allowed, self.items, axis=-1)
 
         def best_of(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             scores = tf.matmul(queries, vectors[start:end], transpose_b=True)
             if cosine:
                 scores *= self.inverse_lengths[start:end]
-            if allowed is not None:
-                scores = tf.where(allowed[..., start:end], scores, tf.float32.min)
-            if excluded is not None:
-                scores = without(scores, excluded - start)
+            if columns is not None:
+                scores = tf.where(columns[..., start:end], scores, tf.float32.min)
+            if rows is not None:
+                scores = without(scores, rows - start)
             best, places = tf.math.top_k(scores, tf.minimum(k, end - start))
             return best, places + start
 
         # Most catalogues are one block, and a loop of one step costs more than its body.
-        return ranked(
-            *tf.cond(
-                size <= self._block,
-                lambda: best_of(tf.constant(0), size),
-                apart(lambda: best_in_blocks(best_of, tf.shape(queries)[0], k, size, self._block)),
-            )
+        scores, places = tf.cond(
+            size <= self._block,
+            lambda: best_of(tf.constant(0), size),
+            apart(lambda: best_in_blocks(best_of, tf.shape(queries)[0], k, size, self._block)),
         )
+        return ranked(scores, tf.gather(self.items, tf.maximum(places, 0)))
+
+    @property
+    def count(self) -> tf.Tensor:
+        """How many items can be found; see `Index.count`."""
+        return tf.shape(self.items)[0]
+
+    def holds(self, items: tf.Tensor) -> tf.Tensor:
+        """Whether items can be found; see `Index.holds`."""
+        return self._rows_of(items) >= 0
 
     def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items; see `Index.vectors_of`."""
-        found = tf.gather(self.vectors, tf.maximum(items, 0))
-        return tf.where((items >= 0)[..., None], found, 0.0)
+        rows = self._rows_of(items)
+        found = tf.gather(self.vectors, tf.maximum(rows, 0))
+        return tf.where((rows >= 0)[..., None], found, 0.0)
+
+    def _rows_of(self, items: tf.Tensor) -> tf.Tensor:
+        return tf.where(items >= 0, tf.gather(self.rows, tf.maximum(items, 0)), -1)

@@ -30,7 +30,7 @@ class Index(tf.Module):
 
     Attributes:
         kind: `exact`, `ivf`, `ivf-int8` or `ivf-pq`.
-        size: How many items it holds.
+        size: How many items it was built from.
         dimension: Width of their vectors.
         error: Greatest distance of a kept vector from the one that was given; 0 if none is rounded.
     """
@@ -68,8 +68,27 @@ class Index(tf.Module):
         """
         raise NotImplementedError
 
+    @property
+    def count(self) -> tf.Tensor:
+        """How many items can be found, as a scalar int32 tensor: fewer than `size` after removals.
+
+        A written export's catalogue changes by its variables: see `tfrec.index.rewriting`.
+        """
+        raise NotImplementedError
+
+    def holds(self, items: tf.Tensor) -> tf.Tensor:
+        """Whether items by position can be found; False for -1 and for removed ones.
+
+        Args:
+            items: int32, any shape.
+
+        Returns:
+            bool of the same shape.
+        """
+        raise NotImplementedError
+
     def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
-        """Vectors of items by position; zeros for -1.
+        """Vectors of items by position; zeros for those that `holds` denies.
 
         Args:
             items: int32, any shape.

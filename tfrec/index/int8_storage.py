@@ -10,7 +10,7 @@ from tfrec.index.index import kept_variable
 from tfrec.index.layout import BLOCK, CellLayout
 from tfrec.index.storage import Storage, by_slot, in_blocks, products
 
-__all__ = ["Int8Storage"]
+__all__ = ["Int8Storage", "int8_codes"]
 
 _LEVELS = 127
 _STEP = 2**16
@@ -35,10 +35,8 @@ class Int8Storage(Storage):
         for start in range(0, len(vectors), _STEP):
             part = slice(start, start + _STEP)
             rest = vectors[part] - cells.centroids[cells.assignment[part]]
-            steps[part] = np.maximum(np.abs(rest).max(1), 1e-30) / _LEVELS
-            codes[part] = np.rint(rest / steps[part, None])
-            lost = rest - codes[part] * steps[part, None]
-            self.error = max(self.error, float(np.sqrt((lost**2).sum(1).max())))
+            codes[part], steps[part], lost = int8_codes(rest)
+            self.error = max(self.error, lost)
         self._codes = kept_variable(by_slot(codes, layout.items), "index/codes")
         self._steps = kept_variable(by_slot(steps, layout.items), "index/steps")
 
@@ -54,3 +52,19 @@ class Int8Storage(Storage):
         """Kept vectors; see `Storage.vectors`."""
         codes = tf.cast(tf.gather(self._codes, slots), tf.float32)
         return centroids + codes * tf.gather(self._steps, slots)[..., None]
+
+
+def int8_codes(rest: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Vectors less their centroids in 8 bits.
+
+    Args:
+        rest: float32 [n, D].
+
+    Returns:
+        Codes int8 [n, D]; what one step of each row is, float32 [n]; the greatest distance of a row
+        from its codes times its step.
+    """
+    steps = (np.maximum(np.abs(rest).max(1), 1e-30) / _LEVELS).astype(np.float32)
+    codes = np.rint(rest / steps[:, None]).astype(np.int8)
+    lost = rest - codes * steps[:, None]
+    return codes, steps, float(np.sqrt((lost**2).sum(1).max(initial=0.0)))

@@ -127,6 +127,7 @@ class IvfIndex(Index):
         norms = inverse_lengths(cells.directions) * np.linalg.norm(cells.centroids, axis=1)
         self._norms = kept_variable(norms.astype(np.float32), "index/norms")
         self._unit = kept_variable(inverse_lengths(cells.directions), "index/unit")
+        self._count = tf.Variable(self.size, trainable=False, dtype=tf.int32, name="index/count")
         self._items = kept_variable(layout.items, "index/items")
         self._slots = kept_variable(layout.slots, "index/slots")
         self._first = kept_variable(layout.first, "index/first")
@@ -164,7 +165,17 @@ class IvfIndex(Index):
     def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items as they are kept; see `Index.vectors_of`."""
         vectors = self._kept(tf.gather(self._slots, tf.maximum(items, 0)))
-        return tf.where((items >= 0)[..., None], vectors, 0.0)
+        return tf.where(self.holds(items)[..., None], vectors, 0.0)
+
+    @property
+    def count(self) -> tf.Tensor:
+        """How many items can be found; see `Index.count`."""
+        return tf.identity(self._count)
+
+    def holds(self, items: tf.Tensor) -> tf.Tensor:
+        """Whether items can be found; see `Index.holds`."""
+        slots = tf.gather(self._slots, tf.maximum(items, 0))
+        return (tf.gather(self._items, slots) >= 0) & (items >= 0)
 
     def _kept(self, slots: tf.Tensor) -> tf.Tensor:
         cells = tf.gather(self._cell_of_block, slots // BLOCK)
@@ -258,7 +269,9 @@ class IvfIndex(Index):
         """Where items [b, e] stand among the candidates of their rows, -1 where they don't."""
         slots = tf.gather(self._slots, tf.maximum(excluded, 0))
         cells = tf.gather(self._cell_of_block, slots // BLOCK)
-        here = (cells[..., None] == probe.chosen[:, None]) & (excluded >= 0)[..., None]
+        # A removed item lies in the last slot, whose block is said to be of cell 0.
+        known = (excluded >= 0) & (tf.gather(self._items, slots) >= 0)
+        here = (cells[..., None] == probe.chosen[:, None]) & known[..., None]
         columns = slots[..., None] + probe.shift[:, None]
         return tf.reduce_max(tf.where(here, columns, -1), 2)
 
@@ -287,6 +300,7 @@ class IvfIndex(Index):
             scores = tf.matmul(request.queries, self._kept(slots), transpose_b=True)
             if request.cosine:
                 scores *= tf.gather(self._inverse_lengths, slots)
+            scores = tf.where(tf.gather(self._items, slots) >= 0, scores, tf.float32.min)
             if request.excluded is not None:
                 places = tf.searchsorted(padded, tf.reshape(request.excluded, [-1]))
                 places = tf.reshape(places, tf.shape(request.excluded))

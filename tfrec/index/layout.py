@@ -26,7 +26,8 @@ class CellLayout:
 
     Attributes:
         items: int32 [S], the item in each slot, -1 for none; the last block holds none.
-        slots: int32 [N], the slot of each item.
+        slots: int32 [N], the slot of each item; the last one, which holds none, for an item that
+            is in no cell.
         first: int32 [C + 1], the first block of each cell, then the spare block.
         cell_of_block: int32 [S / BLOCK]; 0 for the spare block.
     """
@@ -41,18 +42,19 @@ class CellLayout:
         """The layout of items in cells.
 
         Args:
-            assignment: int32 [N], the cell of each item.
+            assignment: int32 [N], the cell of each item; -1 for a removed one.
             cells: How many cells there are; some may be empty.
         """
-        sizes = np.bincount(assignment, minlength=cells)
+        placed = np.flatnonzero(assignment >= 0)
+        sizes = np.bincount(assignment[placed], minlength=cells)
         blocks = -(-sizes // BLOCK)
         first = np.concatenate([[0], np.cumsum(blocks)])
-        order = np.argsort(assignment, kind="stable")
+        order = placed[np.argsort(assignment[placed], kind="stable")]
         starts = np.cumsum(sizes) - sizes
         within = np.arange(len(order)) - np.repeat(starts, sizes)
-        slots = np.empty(len(order), np.int32)
-        slots[order] = first[assignment[order]] * BLOCK + within
         items = np.full((first[-1] + 1) * BLOCK, -1, np.int32)
-        items[slots] = np.arange(len(slots))
+        slots = np.full(len(assignment), len(items) - 1, np.int32)
+        slots[order] = first[assignment[order]] * BLOCK + within
+        items[slots[order]] = order
         cell_of_block = np.append(np.repeat(np.arange(cells), blocks), 0)
         return cls(items, slots, first.astype(np.int32), cell_of_block.astype(np.int32))

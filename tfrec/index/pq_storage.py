@@ -12,7 +12,7 @@ from tfrec.index.int8_storage import Int8Storage
 from tfrec.index.layout import BLOCK, CellLayout
 from tfrec.index.storage import Storage, by_slot, in_blocks
 
-__all__ = ["PqStorage"]
+__all__ = ["PqStorage", "pq_codes"]
 
 _CODES = 256
 _SAMPLE = 65_536
@@ -70,8 +70,7 @@ class PqStorage(Storage):
         for start in range(0, len(vectors), _STEP):
             rows = slice(start, start + _STEP)
             rest = vectors[rows] - cells.centroids[cells.assignment[rows]]
-            for number, part in enumerate(np.split(rest, parts, 1)):
-                codes[rows, number] = _nearest(tf.constant(part), tf.constant(books[number]))
+            codes[rows] = pq_codes(rest, books)
         self._books = tf.Variable(books, trainable=False, name="index/pq_books")
         self._codes = kept_variable(by_slot(codes, layout.items), "index/pq_codes")
 
@@ -90,6 +89,22 @@ class PqStorage(Storage):
     def vectors(self, slots: tf.Tensor, centroids: tf.Tensor) -> tf.Tensor:
         """Kept vectors, in 8 bits; see `Storage.vectors`."""
         return self.exact.vectors(slots, centroids)
+
+
+def pq_codes(rest: np.ndarray, books: np.ndarray) -> np.ndarray:
+    """The nearest of 256 vectors for each part of a row.
+
+    Args:
+        rest: float32 [n, D].
+        books: float32 [parts, 256, D / parts].
+
+    Returns:
+        uint8 [n, parts].
+    """
+    codes = np.empty((len(rest), len(books)), np.uint8)
+    for number, part in enumerate(np.split(rest, len(books), 1)):
+        codes[:, number] = _nearest(tf.constant(part), tf.constant(books[number]))
+    return codes
 
 
 @tf.function(reduce_retracing=True)
