@@ -19,6 +19,7 @@ import grpc
 import numpy as np
 
 from serving.calls import CallOptions, Tls, channel_options, explain, pauses, served_models
+from serving.explained import Condition, Explained, condition_inputs, explanations
 from serving.requests import (
     PREDICT,
     STATUS,
@@ -34,7 +35,7 @@ from serving.requests import (
 from serving.wire import wire_classes
 from tfrec.errors import ServingError
 
-__all__ = ["CallOptions", "Client", "ModelVersion", "Recommendations", "Tls"]
+__all__ = ["CallOptions", "Client", "Explained", "ModelVersion", "Recommendations", "Tls"]
 
 
 class Client:
@@ -102,6 +103,7 @@ class Client:
         *,
         history: Sequence[str] = (),
         exclude: Sequence[str] = (),
+        where: Mapping[str, Condition] | None = None,
     ) -> Recommendations:
         """Items for one user.
 
@@ -110,11 +112,15 @@ class Client:
             k: How many.
             history: Item ids in time order that replace the stored history; empty keeps it.
             exclude: Item ids never to return.
+            where: Conditions by feature: texts, one of which an item has, or the least and the
+                greatest number: `{"genres": ["rock", "jazz"], "year": (1990, None)}`.
 
         Returns:
             Items that the user hasn't seen, best first.
         """
-        return self.recommend_many([user_id], k, histories=[history], exclude=[exclude])[0]
+        return self.recommend_many(
+            [user_id], k, histories=[history], exclude=[exclude], where=where
+        )[0]
 
     def recommend_many(
         self,
@@ -123,12 +129,38 @@ class Client:
         *,
         histories: Sequence[Sequence[str]] | None = None,
         exclude: Sequence[Sequence[str]] | None = None,
+        where: Mapping[str, Condition] | None = None,
     ) -> list[Recommendations]:
         """Items for several users in one request: many times the throughput of single ones."""
         if not user_ids:
             return []
         inputs = recommend_inputs(user_ids, k, histories, exclude, self._width)
+        if where:
+            inputs |= condition_inputs(where, len(user_ids))
+            return recommendations(self._run(inputs, "recommend_filtered", ()))
         return recommendations(self._run(inputs, "", ("item_ids", "scores")))
+
+    def explain(
+        self,
+        user_id: str,
+        k: int = 10,
+        *,
+        history: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        item_ids: Sequence[str] = (),
+    ) -> list[Explained]:
+        """Why a user gets items, best first: shares of each score, and a sentence.
+
+        Args:
+            user_id: The user, known or not.
+            k: How many recommendations are explained.
+            history: Item ids in time order that replace the stored history; empty keeps it.
+            exclude: Item ids never to recommend.
+            item_ids: Items to explain in place of the recommendations.
+        """
+        inputs = recommend_inputs([user_id], k, [history], [exclude], self._width)
+        inputs["item_ids"] = np.array([[item.encode() for item in item_ids]], object)
+        return explanations(self._run(inputs, "explain", ()))[0]
 
     def similar_items(self, item_id: str, k: int = 10) -> Recommendations:
         """Items near another one."""

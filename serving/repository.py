@@ -152,6 +152,22 @@ class ModelRepository:
         with self._lock:
             return sorted(self._models)
 
+    def folder(self, name: str, version: int) -> Path:
+        """Where a version's files are.
+
+        Raises:
+            StatusError: There is no such model or version.
+            OSError: The model's folder can't be read.
+        """
+        with self._lock:
+            model = self._models.get(name)
+            base_path = None if model is None else Path(model.config.base_path)
+        found = {} if base_path is None else list_versions(base_path)
+        if version not in found:
+            text = f"Servable not found for request: Specific({name}, {version})"
+            raise StatusError(grpc.StatusCode.NOT_FOUND, text)
+        return found[version]
+
     @contextmanager
     def acquire(self, spec: Any) -> Iterator[Servable]:
         """The version that a `ModelSpec` names, kept loaded until the block ends.

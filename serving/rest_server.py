@@ -15,8 +15,8 @@ from tfrec.errors import ServingError
 __all__ = ["Page", "RestServer"]
 
 _LOG = logging.getLogger("serving")
-# A path's answer: its media type, and what makes its content.
-Page = tuple[str, Callable[[], bytes]]
+# A path's answer: its media type, and what makes its content from the query; None is not found.
+Page = tuple[str, Callable[[str], bytes | None]]
 Respond = Callable[[str, str, bytes], tuple[int, bytes]]
 MAX_CONNECTIONS = 256
 # A browser that shows the page may load nothing from elsewhere and nobody may frame it.
@@ -148,16 +148,20 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_GET  # noqa: N815
 
     def _answer(self) -> None:
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         body = self._body()
         if body is None:
             return
         if path.lower().startswith("/v1/"):
-            status, content = self.respond(self.command, path, body)
-            self._send(status, "application/json", content)
+            status, answer = self.respond(self.command, path, body)
+            self._send(status, "application/json", answer)
         elif path in self.pages and self.command in ("GET", "HEAD"):
             media_type, make = self.pages[path]
-            self._send(200, media_type, make())
+            content = make(query)
+            if content is None:
+                self._refuse(404, f"Nothing is served at {path} for this query")
+            else:
+                self._send(200, media_type, content)
         else:
             self._refuse(404, f"Nothing is served at {path}")
 

@@ -176,7 +176,7 @@ class Server:
             if not config.prometheus_config.enable:
                 return {}
             path = config.prometheus_config.path or path
-        return {path: ("text/plain", lambda: self.metrics.page().encode())}
+        return {path: ("text/plain", lambda query: self.metrics.page().encode())}
 
     def _start_rest(self, handlers: Handlers, pages: dict[str, Page]) -> None:
         options = self.options

@@ -1,142 +1,310 @@
 "use strict";
 // The page speaks the public REST API only, so what it shows is what any client gets.
 
-const byId = (id) => document.getElementById(id);
 const lists = { history: [], exclude: [] };
+const conditions = { values: new Map(), ranges: new Map() };
 let models = {};
-
-function showError(text) {
-  byId("message").textContent = text || "";
-  byId("message").hidden = !text;
-}
-
-async function answerOf(path, body) {
-  const options = body && {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  };
-  const response = await fetch(path, options);
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error || `status ${response.status}`);
-  return answer;
-}
-
-const stem = () => `/v1/models/${encodeURIComponent(byId("model").value)}`;
+let about = {};
+let asked = 0;
 
 function drawChips(name) {
-  const chips = lists[name].map((id, index) => {
-    const chip = document.createElement("li");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = `${id} ×`;
-    button.setAttribute("aria-label", `remove ${id}`);
-    button.onclick = () => { lists[name].splice(index, 1); drawChips(name); recommend(); };
-    chip.append(button);
+  byId(`${name}-chips`).replaceChildren(...lists[name].map((id, index) => {
+    const chip = make("li");
+    chip.append(action(`${titleOf(id)} ×`, `remove ${titleOf(id)}`, () => {
+      lists[name].splice(index, 1);
+      drawChips(name);
+      recommend();
+    }));
     return chip;
-  });
-  byId(`${name}-chips`).replaceChildren(...chips);
+  }));
 }
 
-function add(name, text) {
-  const ids = text.split(/[,\n]/).map((id) => id.trim()).filter(Boolean);
+async function add(name, text) {
+  // A suggestion is "title · id"; what is pasted are ids.
+  const ids = text.split(/[,\n]/).map((id) => id.trim().split(" · ").pop()).filter(Boolean);
   lists[name].push(...ids.filter((id) => !lists[name].includes(id)));
   byId(name).value = "";
+  await learn(ids);
   drawChips(name);
 }
 
-function action(text, label, run) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = text;
-  button.setAttribute("aria-label", label);
-  button.onclick = run;
-  return button;
+function itemActions(id) {
+  const buttons = [
+    action("Liked", `add ${titleOf(id)} to the history`, () => add("history", id).then(recommend)),
+    action("Hide", `never show ${titleOf(id)}`, () => add("exclude", id).then(recommend)),
+  ];
+  if (models[model()].similar_items) {
+    buttons.push(action("Similar", `items like ${titleOf(id)}`, () => showSimilar(id)));
+  }
+  return buttons;
 }
 
-function row(id, score, least, most, similar) {
-  const entry = document.createElement("li");
-  const item = document.createElement("span");
-  item.className = "item";
-  item.textContent = id;
-  const bar = document.createElement("meter");
-  bar.min = 0;
-  bar.max = 1;
-  bar.value = most > least ? 0.08 + 0.92 * (score - least) / (most - least) : 1;
-  const number = document.createElement("span");
-  number.className = "score";
-  number.textContent = score.toFixed(4);
-  const more = document.createElement("span");
-  more.className = "more";
-  more.append(
-    action("liked", `add ${id} to the history`, () => { add("history", id); recommend(); }),
-    action("hide", `never show ${id}`, () => { add("exclude", id); recommend(); }),
-  );
-  if (similar) more.append(action("similar", `items like ${id}`, () => showSimilar(id)));
-  entry.append(item, bar, number, more);
-  return entry;
-}
-
-function draw(title, outputs, milliseconds) {
-  const pairs = outputs.item_ids[0]
-    .map((id, index) => [id, outputs.scores[0][index]])
-    .filter(([id]) => id !== "");
-  const scores = pairs.map(([, score]) => score);
-  const [least, most] = [Math.min(...scores), Math.max(...scores)];
-  const similar = models[byId("model").value].similar_items;
-  byId("results").replaceChildren(
-    ...pairs.map(([id, score]) => row(id, score, least, most, similar)),
-  );
-  byId("title").textContent = title;
-  byId("note").textContent = `${pairs.length} items in ${milliseconds.toFixed(1)} ms`;
-}
-
-async function ask(title, body) {
+async function ask(run) {
+  const turn = ++asked;
   showError("");
-  const started = performance.now();
   try {
-    const answer = await answerOf(`${stem()}:predict`, body);
-    draw(title, answer.outputs, performance.now() - started);
+    await run(() => turn === asked);
   } catch (error) {
-    showError(error.message);
+    if (turn === asked) showError(error.message);
   }
 }
 
-function recommend() {
-  const user = byId("user").value.trim();
-  const inputs = {
-    user_id: [user],
+function userInputs() {
+  return {
+    user_id: [byId("user").value.trim() || "somebody new"],
     history: [lists.history],
     exclude: [lists.exclude],
     k: [Number(byId("k").value)],
   };
-  return ask(user ? `For ${user}` : "For somebody new", { inputs });
+}
+
+function conditionInputs() {
+  const anyOf = [...conditions.values].flatMap(([name, values]) => values.map((v) => `${name}=${v}`));
+  const ranges = [...conditions.ranges].filter(([, bounds]) => bounds.some((b) => b !== null));
+  return {
+    any_of: [anyOf],
+    range_of: [ranges.map(([name]) => name)],
+    at_least: [ranges.map(([, [low]]) => (low === null ? -LARGEST : low))],
+    at_most: [ranges.map(([, [, high]]) => (high === null ? LARGEST : high))],
+  };
+}
+
+function recommend() {
+  return ask(async (current) => {
+    const user = byId("user").value.trim();
+    const inputs = userInputs();
+    const limits = conditionInputs();
+    const filtered = limits.any_of[0].length + limits.range_of[0].length;
+    const found = filtered
+      ? await predict("recommend_filtered", { ...inputs, ...limits })
+      : await predict("", inputs);
+    if (!current()) return;
+    const took = `${found.milliseconds.toFixed(1)} ms`;
+    const rows = await drawResults(
+      user ? `For ${user}` : "For somebody new", found.outputs, took, itemActions);
+    if (!models[model()].explain || !rows.size || !current()) return;
+    const why = await predict("explain", { ...inputs, item_ids: [[...rows.keys()]] });
+    if (!current()) return;
+    await drawReasons(rows, why.outputs);
+    byId("note").textContent += `, explained in ${why.milliseconds.toFixed(1)} ms`;
+  });
 }
 
 function showSimilar(id) {
-  const inputs = { item_id: [id], k: [Number(byId("k").value)] };
-  return ask(`Like ${id}`, { signature_name: "similar_items", inputs })
-    .then(() => byId("title").focus());
+  return ask(async (current) => {
+    const found = await predict("similar_items", { item_id: [id], k: [Number(byId("k").value)] });
+    if (!current()) return;
+    const took = `${found.milliseconds.toFixed(1)} ms`;
+    await drawResults(`Like ${titleOf(id)}`, found.outputs, took, itemActions);
+    byId("title").focus();
+  });
+}
+
+function countConditions() {
+  const values = [...conditions.values.values()].reduce((sum, list) => sum + list.length, 0);
+  const ranges = [...conditions.ranges.values()].filter((b) => b.some((n) => n !== null)).length;
+  byId("filters-on").textContent = values + ranges ? `${values + ranges} on` : "";
+}
+
+function valueCondition(name, values) {
+  const group = make("div");
+  group.append(make("h3", "", words(name)));
+  const list = make("div", "values");
+  for (const value of values) {
+    const button = action(value, `${words(name)}: ${value}`, () => {
+      const chosen = conditions.values.get(name) || [];
+      const on = !chosen.includes(value);
+      conditions.values.set(name, on ? [...chosen, value] : chosen.filter((v) => v !== value));
+      button.setAttribute("aria-pressed", String(on));
+      countConditions();
+      recommend();
+    });
+    button.setAttribute("aria-pressed", "false");
+    list.append(button);
+  }
+  group.append(list);
+  return group;
+}
+
+function rangeCondition(name, least, most) {
+  const group = make("div");
+  group.append(make("h3", "", words(name)));
+  const range = make("div", "range");
+  const inputs = [["from", least], ["to", most]].map(([text, bound]) => {
+    const input = make("input");
+    input.type = "number";
+    input.step = "any";
+    input.placeholder = String(Math.round(bound * 1000) / 1000);
+    input.setAttribute("aria-label", `${words(name)} ${text}`);
+    return input;
+  });
+  for (const input of inputs) {
+    input.addEventListener("change", () => {
+      conditions.ranges.set(name, inputs.map((i) => (i.value === "" ? null : Number(i.value))));
+      countConditions();
+      recommend();
+    });
+  }
+  range.append(inputs[0], make("span", "quiet", "to"), inputs[1]);
+  group.append(range);
+  return group;
+}
+
+function drawConditions() {
+  conditions.values.clear();
+  conditions.ranges.clear();
+  const features = Object.entries(about.features || {});
+  byId("conditions").replaceChildren(...features.map(([name, feature]) => (
+    feature.values
+      ? valueCondition(name, feature.values.slice(0, 24))
+      : rangeCondition(name, feature.least, feature.most))));
+  byId("filters").hidden = !features.length || !models[model()].recommend_filtered;
+  countConditions();
+}
+
+function fileField(input, kind) {
+  const field = make("label", "drop");
+  const file = make("input");
+  file.type = "file";
+  file.accept = `${kind}/*`;
+  file.dataset.input = input.name;
+  const preview = make("img");
+  preview.alt = "";
+  preview.hidden = true;
+  const show = () => {
+    preview.hidden = kind !== "image" || !file.files.length;
+    if (!preview.hidden) preview.src = URL.createObjectURL(file.files[0]);
+  };
+  file.addEventListener("change", show);
+  for (const [type, over] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
+    field.addEventListener(type, (event) => {
+      event.preventDefault();
+      field.classList.toggle("over", over);
+      if (type === "drop" && event.dataTransfer.files.length) {
+        file.files = event.dataTransfer.files;
+        show();
+      }
+    });
+  }
+  field.append(make("span", "", `Drop ${kind === "image" ? "a picture" : "a sound"} here, or choose one`), preview, file);
+  return field;
+}
+
+function rawField(input) {
+  const group = make("div");
+  const label = make("label", "", `${words(input.name)} `);
+  group.append(label);
+  if (input.modality === "image" || input.modality === "audio") {
+    group.append(fileField(input, input.modality));
+    return group;
+  }
+  const field = make(input.modality === "text" ? "textarea" : "input");
+  if (input.modality === "numeric") Object.assign(field, { type: "number", step: "any" });
+  if (input.modality === "tags") label.append(make("small", "", "several, with commas"));
+  field.id = `raw-${input.name}`;
+  label.htmlFor = field.id;
+  field.dataset.input = input.name;
+  const feature = (about.features || {})[input.name];
+  if (feature && feature.values) field.placeholder = feature.values.slice(0, 3).join(", ");
+  group.append(field);
+  return group;
+}
+
+async function rawValue(input) {
+  const field = byId("inputs").querySelector(`[data-input="${CSS.escape(input.name)}"]`);
+  if (input.modality === "video") return Array(input.width).fill("");
+  if (input.modality === "embedding") return Array(input.width).fill("#NaN");
+  if (input.modality === "numeric") return field.value === "" ? "#NaN" : Number(field.value);
+  if (input.modality === "tags") return field.value.split(",").map((tag) => tag.trim());
+  if (field.type !== "file") return field.value;
+  if (!field.files.length) return "";
+  const bytes = new Uint8Array(await field.files[0].arrayBuffer());
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  }
+  return { b64: btoa(text) };
+}
+
+function findItsPlace() {
+  return ask(async (current) => {
+    const raw = {};
+    for (const input of about.inputs) raw[input.name] = [await rawValue(input)];
+    const k = [Number(byId("k").value)];
+    const found = await predict("similar_to_content", { ...raw, k });
+    if (!current()) return;
+    const took = `${found.milliseconds.toFixed(1)} ms`;
+    await drawResults("Nearest to the new item", found.outputs, took, itemActions);
+    const { user_id: user, history } = userInputs();
+    const [item, query, list] = await Promise.all([
+      predict("embed_item", raw),
+      predict("embed_user", { user_id: user, history }),
+      predict("", { ...userInputs(), k: [50] }),
+    ]);
+    if (!current()) return;
+    const vector = item.outputs.embedding[0];
+    const score = query.outputs.embedding[0].reduce((sum, q, at) => sum + q * vector[at], 0);
+    const better = list.outputs.scores[0].filter((other) => other > score).length;
+    const place = better < 50 ? `place ${better + 1}` : "beyond place 50";
+    const there = about.inputs.filter((_, at) => item.outputs.present[0][at] > 0);
+    const read = there.map((input) => words(input.name)).join(", ") || "nothing";
+    const who = byId("user").value.trim() || "somebody new";
+    byId("note").textContent += `. Read: ${read}. For ${who} it would score ${score.toFixed(4)}: ${place}.`;
+    byId("title").focus();
+  });
+}
+
+function drawInputs() {
+  const can = models[model()].similar_to_content && (about.inputs || []).length;
+  byId("tab-item").hidden = !can;
+  if (!can) choose("user");
+  const shown = (about.inputs || []).filter((i) => !["video", "embedding"].includes(i.modality));
+  byId("inputs").replaceChildren(...shown.map(rawField));
+}
+
+function choose(which) {
+  for (const [name, panel] of [["user", "form"], ["item", "item-form"]]) {
+    const on = name === which;
+    byId(`tab-${name}`).setAttribute("aria-selected", String(on));
+    byId(`tab-${name}`).tabIndex = on ? 0 : -1;
+    byId(panel).hidden = !on;
+  }
 }
 
 async function showState() {
-  try {
-    const answer = await answerOf(stem());
-    const live = answer.model_version_status.filter((entry) => entry.state === "AVAILABLE");
-    const bad = answer.model_version_status.filter((entry) => entry.status.error_message);
-    byId("state").textContent = live.map((entry) => `version ${entry.version}`).join(", ")
-      + (bad.length ? ` · version ${bad[0].version} was refused: ${bad[0].status.error_message}` : "");
-  } catch (error) {
-    byId("state").textContent = "";
-    showError(error.message);
-  }
+  const answer = await answerOf(stem());
+  const live = answer.model_version_status.filter((entry) => entry.state === "AVAILABLE");
+  const bad = answer.model_version_status.filter((entry) => entry.status.error_message);
+  byId("state").textContent = live.map((entry) => `version ${entry.version}`).join(", ")
+    + (bad.length ? ` · version ${bad[0].version} was refused: ${bad[0].status.error_message}` : "");
+}
+
+function clear() {
+  asked += 1;
+  for (const name of ["history", "exclude"]) { lists[name].length = 0; drawChips(name); }
+  byId("user").value = "";
+  byId("results").replaceChildren();
+  byId("legend").hidden = true;
+  byId("title").textContent = "Recommendations";
+  byId("note").textContent = "Choose a user, or name what somebody liked.";
+  showError("");
+  drawConditions();
+}
+
+async function takeModel() {
+  known.clear();
+  about = await answerOf(`/ui/about.json?${new URLSearchParams({ model: model() })}`).catch(() => ({}));
+  byId("users").replaceChildren(...(about.users || []).map((id) => new Option(id, id)));
+  clear();
+  drawInputs();
+  await showState().catch((error) => showError(error.message));
 }
 
 async function start() {
   models = (await answerOf("/ui/models.json")).models;
-  byId("model").replaceChildren(...Object.entries(models).map(([name, about]) => {
-    const option = new Option(about.recommend ? name : `${name} (no recommender)`, name);
-    option.disabled = !about.recommend;
+  byId("model").replaceChildren(...Object.entries(models).map(([name, found]) => {
+    const option = new Option(found.recommend ? name : `${name} (no recommender)`, name);
+    option.disabled = !found.recommend;
     return option;
   }));
   const first = Object.keys(models).find((name) => models[name].recommend);
@@ -145,36 +313,56 @@ async function start() {
     return;
   }
   byId("model").value = first;
-  await showState();
+  await takeModel();
 }
 
-byId("form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  for (const name of ["history", "exclude"]) if (byId(name).value) add(name, byId(name).value);
-  // On a phone the list lies below the form.
-  recommend().then(() => byId("title").scrollIntoView({ block: "nearest" }));
-});
 for (const name of ["history", "exclude"]) {
-  byId(name).addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && byId(name).value.trim()) {
+  const input = byId(name);
+  let typed;
+  input.addEventListener("input", () => {
+    clearTimeout(typed);
+    if (input.value.includes(" · ")) { add(name, input.value); return; }
+    typed = setTimeout(async () => {
+      const query = new URLSearchParams({ model: model(), text: input.value });
+      const found = await answerOf(`/ui/search.json?${query}`).catch(() => []);
+      const options = found.map((item) => new Option("", `${item.title || item.id} · ${item.id}`));
+      byId(`${name}-found`).replaceChildren(...options);
+    }, 150);
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && input.value.trim()) {
       event.preventDefault();
-      add(name, byId(name).value);
-    } else if (event.key === "Backspace" && !byId(name).value && lists[name].length) {
+      add(name, input.value);
+    } else if (event.key === "Backspace" && !input.value && lists[name].length) {
       lists[name].pop();
       drawChips(name);
     }
   });
 }
+for (const [name, other] of [["user", "item"], ["item", "user"]]) {
+  byId(`tab-${name}`).addEventListener("click", () => choose(name));
+  byId(`tab-${name}`).addEventListener("keydown", (event) => {
+    if (["ArrowLeft", "ArrowRight"].includes(event.key) && !byId("tab-item").hidden) {
+      choose(other);
+      byId(`tab-${other}`).focus();
+    }
+  });
+}
+byId("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  for (const name of ["history", "exclude"]) if (byId(name).value) await add(name, byId(name).value);
+  await recommend();
+  // On a phone the list lies below the form.
+  byId("title").scrollIntoView({ block: "nearest" });
+});
+byId("item-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  await findItsPlace();
+  byId("title").scrollIntoView({ block: "nearest" });
+});
 byId("k").addEventListener("input", () => { byId("k-shown").textContent = byId("k").value; });
 byId("k").addEventListener("change", () => { if (byId("results").children.length) recommend(); });
-byId("model").addEventListener("change", () => { byId("results").replaceChildren(); showState(); });
-byId("reset").addEventListener("click", () => {
-  for (const name of ["history", "exclude"]) { lists[name].length = 0; drawChips(name); }
-  byId("user").value = "";
-  byId("results").replaceChildren();
-  byId("title").textContent = "Recommendations";
-  byId("note").textContent = "";
-  showError("");
-  byId("user").focus();
-});
+byId("model").addEventListener("change", takeModel);
+byId("reset").addEventListener("click", () => { clear(); byId("user").focus(); });
+byId("item-reset").addEventListener("click", drawInputs);
 start().catch((error) => showError(error.message));

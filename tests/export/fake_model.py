@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from tfrec.config import FeatureConfig
 from tfrec.export import ServingSource, UserRecords
+from tfrec.export.source import Explanation, ItemColumns
+from tfrec.model.parts import BASE, BEHAVIOUR, QueryParts
 from tfrec.schema import FeatureSpec
 
 DIMENSION = 4
@@ -94,8 +96,11 @@ class FakeTower(keras.layers.Layer):
         rows = tf.gather(table, tf.maximum(index, 0))
         return tf.where((index >= 0)[..., None], rows, 0.0)
 
-    def of_features(self, inputs: dict[str, tf.Tensor], prefix: str = "") -> tf.Tensor:
-        total = 0.0
+    def of_features(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return sum(self.by_feature(inputs).values())
+
+    def by_feature(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        parts = {}
         for feature in self.features:
             name = feature.name
             full = name if name in inputs else f"context/{name}"
@@ -116,14 +121,24 @@ class FakeTower(keras.layers.Layer):
                 scaled = tf.cast(value, tf.float32) / (32768 if value.dtype == tf.int16 else 255)
                 mean = tf.reduce_mean(scaled, list(range(1, scaled.shape.rank)))
                 part = mean[:, None] * self.maps[name].value[0]
-            total += tf.where(present[:, None], part, 0.0)
-        return total
+            parts[full] = tf.where(present[:, None], part, 0.0)
+        return parts
 
 
 class FakeItemTower(FakeTower):
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         vector = self.looked_up("id", inputs["item_index"]) + self.of_features(inputs)
         return tf.math.l2_normalize(vector, -1)
+
+    def parts(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """[b, parts, D], in the order of ITEM_PARTS; the base is nothing."""
+        own = self.looked_up("id", inputs["item_index"])
+        parts = [own, *self.by_feature(inputs).values(), tf.zeros_like(own)]
+        stacked = tf.stack(parts, 1)
+        return stacked / tf.norm(tf.reduce_sum(stacked, 1), axis=-1)[:, None, None]
+
+
+ITEM_PARTS = (BEHAVIOUR, *(feature.name for feature in ITEM_FEATURES), BASE)
 
 
 class FakeQueryTower(FakeTower):
@@ -134,13 +149,20 @@ class FakeQueryTower(FakeTower):
         self.items = items
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        vector = tf.reduce_sum(self.events(inputs), 1)
+        return vector + self.looked_up("id", inputs["user_index"]) + self.of_features(inputs)
+
+    def parts(self, inputs: dict[str, tf.Tensor]) -> QueryParts:
+        user = self.looked_up("id", inputs["user_index"])
+        return QueryParts(self.events(inputs), {"user": user, **self.by_feature(inputs)})
+
+    def events(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         history = self.items.looked_up("id", inputs["history"])
         weight = tf.exp(-inputs["history_age"] / 10.0) * (
             1.0 + tf.cast(inputs["history_event"], tf.float32)
         )
         order = 1.0 + tf.range(tf.shape(weight)[1], dtype=tf.float32) / 8.0
-        vector = tf.reduce_sum(history * (weight * order)[..., None], 1)
-        return vector + self.looked_up("id", inputs["user_index"]) + self.of_features(inputs)
+        return history * (weight * order)[..., None]
 
 
 def prepared_items(random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -211,9 +233,11 @@ def fake_source() -> ServingSource:
     }
     inputs["blurb"] = tf.where(inputs["blurb/present"][:, None], encoder(inputs["blurb"]), 0.0)
     inputs["item_index"] = tf.range(ITEMS)
+    query_tower = FakeQueryTower(item_tower, seed=2)
+    parts = item_tower.parts(inputs).numpy()
     return ServingSource(
         name="fake",
-        query_tower=FakeQueryTower(item_tower, seed=2),
+        query_tower=query_tower,
         item_tower=item_tower,
         item_ids=np.array([f"i{i}" for i in range(ITEMS)], object),
         item_vectors=item_tower(inputs).numpy(),
@@ -232,4 +256,15 @@ def fake_source() -> ServingSource:
         history_length=5,
         default_event=1,
         item_samples=items,
+        columns=item_columns(items),
+        explanation=Explanation(ITEM_PARTS, parts, item_tower.parts, query_tower.parts),
+    )
+
+
+def item_columns(items: dict[str, np.ndarray]) -> ItemColumns:
+    return ItemColumns(
+        titles=items["title"],
+        labels={name: items[name] - 2 for name in ("country", "genres")},
+        values={"country": COUNTRIES, "genres": GENRES},
+        numbers={"year": np.where(np.arange(ITEMS) == 4, np.nan, 1990.0 + np.arange(ITEMS))},
     )

@@ -54,6 +54,10 @@ def test_every_signature_answers_as_the_model_does(version: Path, source: Servin
         "embed_item",
         "similar_items",
         "score",
+        "explain",
+        "item_parts",
+        "recommend_filtered",
+        "similar_to_content",
     }
     found = verify_saved_model(version, source, requests, exact=True)
     assert found.requests == len(requests)

@@ -7,11 +7,13 @@ import json
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from serving.gallery import Gallery
 from serving.options import ServerOptions
 from serving.server import Server
 
@@ -50,25 +52,90 @@ def test_the_page_and_what_it_names_are_served_from_here(page: Server) -> None:
         status, _, content = get(page, name)
         assert status == 200
         # Works offline: nothing comes from elsewhere.
-        assert not re.search(r"(https?:)?//[a-z]", content.replace("// ", ""))
+        assert not re.search(r"(https?:)?//[a-z]", re.sub(r"(?m)^\s*// .*$", "", content))
     assert "http" not in text
 
 
+def scripts(page: Server) -> str:
+    return "\n".join(get(page, f"/{name}.js")[2] for name in ("ui-parts", "ui-results", "ui"))
+
+
 def test_every_element_that_the_script_uses_is_on_the_page(page: Server) -> None:
-    html, script = get(page, "/")[2], get(page, "/ui.js")[2]
+    """A renamed id is noticed here, not by who clicks."""
+    html, script = get(page, "/")[2], scripts(page)
     used = set(re.findall(r'byId\("([\w-]+)"\)', script))
     assert used <= set(re.findall(r'id="([\w-]+)"', html))
 
 
 def test_ids_are_never_written_as_html(page: Server) -> None:
-    script = get(page, "/ui.js")[2]
+    """Titles and ids come from data that anybody may have written."""
+    script = scripts(page)
     for danger in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval("):
         assert danger not in script
 
 
 def test_the_models_are_listed(page: Server) -> None:
     models = json.loads(get(page, "/ui/models.json")[2])["models"]
-    assert models == {"songs": {"recommend": True, "similar_items": True}}
+    assert models == {
+        "songs": {
+            "recommend": True,
+            "similar_items": True,
+            "explain": False,
+            "recommend_filtered": False,
+            "embed_item": False,
+            "similar_to_content": False,
+        }
+    }
+
+
+@pytest.fixture
+def version_with_gallery(tmp_path: Path) -> Path:
+    path = tmp_path / "1" / "assets.extra" / "gallery.zip"
+    path.parent.mkdir(parents=True)
+    items = {
+        "ids": ["a", "b/../c", "train"],
+        "titles": ["Night Train", "Bread", ""],
+        "labels": [["jazz"], [], []],
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("about.json", json.dumps({"users": ["u1"]}))
+        archive.writestr("items.json", json.dumps(items))
+        archive.writestr("pictures/0.jpg", b"JPEG")
+        archive.writestr("pictures/1.jpg", bytes(2_000_000), zipfile.ZIP_DEFLATED)
+    return tmp_path / "1"
+
+
+def test_a_gallery_tells_what_it_holds(version_with_gallery: Path) -> None:
+    """By id, by part of a title in any case, an exact id first; a bomb of a picture is none."""
+    gallery = Gallery(version_with_gallery)
+    assert gallery.about == {"users": ["u1"]}
+    assert gallery.items(["a", "zz"]) == {
+        "a": {"title": "Night Train", "labels": ["jazz"], "picture": True}
+    }
+    assert [found["id"] for found in gallery.search("TRAIN")] == ["a"]
+    assert [found["id"] for found in gallery.search("train")] == ["train", "a"]
+    assert gallery.picture("a") == b"JPEG"
+    assert gallery.picture("b/../c") is None and gallery.picture("../items") is None
+    gallery.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK no zip", None])
+def test_a_missing_or_damaged_gallery_is_an_empty_one(tmp_path: Path, damage: bytes | None) -> None:
+    """It is for looks; the version still answers."""
+    path = tmp_path / "assets.extra" / "gallery.zip"
+    path.parent.mkdir()
+    if damage is not None:
+        path.write_bytes(damage)
+    gallery = Gallery(tmp_path)
+    assert gallery.about == {} and gallery.search("a") == [] and gallery.picture("a") is None
+
+
+def test_a_model_without_a_gallery_still_has_a_page(page: Server) -> None:
+    assert get(page, "/ui/about.json?model=songs")[::2] == (200, "{}")
+    assert get(page, "/ui/items.json?model=songs&id=a")[::2] == (200, "{}")
+    assert get(page, "/ui/search.json?model=songs&text=a")[::2] == (200, "[]")
+    for path in ("picture.jpg?model=songs&id=a", "about.json?model=nope", "picture.jpg"):
+        assert get(page, f"/ui/{path}")[0] == 404
 
 
 def test_without_the_flag_there_is_no_page(server: Server) -> None:

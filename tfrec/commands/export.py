@@ -31,6 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " 8 bits, or product-quantised; %(default)s is exact up to 50,000 items, then ivf",
     )
     add("--recall", type=float, default=0.98, help="least recall of an ivf index (%(default)s)")
+    add(
+        "--explain",
+        action=argparse.BooleanOptionalAction,
+        help="serve what scores are made of (where that takes at most 1 GB)",
+    )
+    add(
+        "--pictures",
+        type=int,
+        default=5000,
+        metavar="N",
+        help="small pictures of at most N items, for `tfrec serve --ui` (%(default)s)",
+    )
     add("--force", action="store_true", help="publish also a run that was not blessed")
     add("--json", action="store_true", help="print one JSON object instead of lines")
 
@@ -48,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         data=arguments.data,
         force=arguments.force,
         index=IndexOptions(arguments.index, arguments.recall),
+        explain=arguments.explain,
+        pictures=max(arguments.pictures, 0),
         say=lambda line: print(line, file=out, flush=True),
     )
     found = done.verification

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tfrec.errors import DescriptionError
+
+if TYPE_CHECKING:
+    from serving.explained import Condition, Explained
 
 SUMMARY = "Ask a server, embedded or stock, for recommendations over gRPC."
 EXAMPLES = [
     "tfrec query 127.0.0.1:8500 --user 42 --k 10",
     "tfrec query 127.0.0.1:8500 --history song-3,song-9 --exclude song-1 --model songs",
+    "tfrec query 127.0.0.1:8500 --user 42 --explain",
+    "tfrec query 127.0.0.1:8500 --user 42 --where genres=rock,jazz --where year=1990..",
     "tfrec query 127.0.0.1:8500 --user 42 --json",
 ]
 
@@ -27,6 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--exclude", type=_ids, default=[], metavar="ID,ID", help="items never to return"
+    )
+    parser.add_argument(
+        "--where",
+        action="append",
+        type=_condition,
+        default=[],
+        metavar="FEATURE=VALUE,… or FEATURE=LEAST..MOST",
+        help="only items that have one of the values, or a number in the range; may be repeated",
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="tell why, and what each score is made of"
     )
     parser.add_argument("--model", help="the model's name (asked from an embedded server)")
     parser.add_argument("--label", default="", help="a version label instead of the latest version")
@@ -58,6 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
             received=arguments.target,
             remedy="For example 127.0.0.1:8500",
         )
+    where: dict[str, Condition] = {}
+    for feature, condition in arguments.where:
+        if feature in where:
+            raise DescriptionError(
+                "--where",
+                "a feature has one condition",
+                received=f"{feature} twice",
+                remedy="List values with commas: genres=rock,jazz",
+            )
+        where[feature] = condition
     from serving.client import CallOptions, Client, Tls
 
     secure = arguments.tls_ca or arguments.tls_cert or arguments.tls_key
@@ -73,24 +101,69 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.k,
             history=arguments.history,
             exclude=arguments.exclude,
+            where=where,
         )
         milliseconds = (time.perf_counter() - started) * 1000
+        reasons = []
+        if arguments.explain and answer.item_ids:
+            reasons = client.explain(
+                arguments.user or "",
+                arguments.k,
+                history=arguments.history,
+                item_ids=answer.item_ids,
+            )
     if arguments.json:
-        content = {
+        content: dict[str, Any] = {
             "model": name,
             "version": answer.model_version,
             "item_ids": answer.item_ids,
             "scores": answer.scores,
         }
+        if arguments.explain:
+            content["explanations"] = [dataclasses.asdict(reason) for reason in reasons]
         print(json.dumps(content, ensure_ascii=False))
         return 0
     width = max(map(len, (*answer.item_ids, "item")))
     print(f"{'rank':>4}  {'item':<{width}}  {'score':>9}")
     for rank, (item, score) in enumerate(zip(answer.item_ids, answer.scores, strict=True), 1):
         print(f"{rank:>4}  {item:<{width}}  {score:>9.4f}")
+        if reasons:
+            _print_reason(reasons[rank - 1])
     count = len(answer.item_ids)
     print(f"{count} items from {name} version {answer.model_version} in {milliseconds:.1f} ms")
     return 0
+
+
+def _print_reason(found: Explained) -> None:
+    print(f"      {found.reason}")
+    for title, shares in (("item", found.modalities), ("user", found.query)):
+        parts = sorted(shares.items(), key=lambda part: -abs(part[1]))
+        shown = ", ".join(f"{name} {share:+.4f}" for name, share in parts if abs(share) >= 5e-5)
+        print(f"      {title}: {shown}")
+    if found.history:
+        causes = ", ".join(f"{item} {share:+.4f}" for item, share in found.history)
+        print(f"      history: {causes}")
+
+
+def _condition(text: str) -> tuple[str, Condition]:
+    """`genres=rock,jazz`, or `year=1990..2000`, either bound left out.
+
+    Example:
+        >>> _condition("genres=rock,jazz"), _condition("year=1990..")
+        (('genres', ['rock', 'jazz']), ('year', (1990.0, None)))
+    """
+    name, found, value = text.partition("=")
+    least, ranged, most = value.partition("..")
+    if not found or not name or not value:
+        raise argparse.ArgumentTypeError(f"FEATURE=VALUE or FEATURE=LEAST..MOST, not {text}")
+    if not ranged:
+        return name, _ids(value)
+    try:
+        return name, (float(least) if least else None, float(most) if most else None)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"a range is of numbers, as 1990..2000, not {value}"
+        ) from None
 
 
 def _ids(text: str) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tfrec.errors import ExportError
 from tfrec.export.archive import write_saved_model
 from tfrec.export.from_run import serving_source
+from tfrec.export.gallery import write_gallery
 from tfrec.export.index_choice import IndexOptions, choose_index
 from tfrec.export.model_card import model_card
 from tfrec.export.publish import publishing
@@ -18,6 +19,9 @@ from tfrec.export.warmup import sample_requests, write_warmup
 from tfrec.training import load_run
 
 __all__ = ["Export", "export_run"]
+
+PICTURES = 5_000
+_EXPLANATION_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ def export_run(
     data: str | Path | None = None,
     force: bool = False,
     index: IndexOptions | None = None,
+    explain: bool | None = None,
+    pictures: int = PICTURES,
     say: Callable[[str], None] = lambda line: None,
 ) -> Export:
     """Publishes a run.
@@ -58,6 +64,9 @@ def export_run(
         data: The prepared data, when it isn't where it was at training.
         force: Publishes also a run that was not blessed.
         index: What finds the items; exact for a small catalogue unless given.
+        explain: Whether scores can be explained, which keeps each item's vector once for each part
+            of it; unless given, where that takes at most 1 GB.
+        pictures: Small pictures of at most so many items, for `tfrec serve --ui`.
         say: Takes a line on each step.
 
     Raises:
@@ -68,7 +77,13 @@ def export_run(
     model = Path(model)
     verdict = _verdict(Path(run), force)
     trained = load_run(run, data=data)
-    source = serving_source(trained, model.name)
+    if explain is None:
+        parts = len(trained.manifest.item_features) + 2
+        size = 4 * trained.manifest.items * parts * trained.model.dimension
+        explain = size <= _EXPLANATION_BYTES
+        if not explain:
+            say(f"no `explain`: it would take {size / 1e9:.1f} GB; insist by --explain")
+    source = serving_source(trained, model.name, explain=explain)
     chosen = choose_index(source, index or IndexOptions(), say)
     graph = ServingGraph(source, chosen.index)
     requests = sample_requests(source)
@@ -80,6 +95,7 @@ def export_run(
             folder, source, requests, exact=chosen.tuning is None, error=chosen.index.error
         )
         write_warmup(folder, model.name, requests)
+        write_gallery(trained, source, folder, pictures)
         signatures = list(graph.endpoints)
         card = model_card(trained, source, chosen.summary, verification, verdict, signatures)
         (folder / "model_card.md").write_text(card, encoding="utf-8")

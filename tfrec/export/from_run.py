@@ -12,18 +12,22 @@ from tfrec import schema
 from tfrec.encoders import resolve
 from tfrec.encoders.projected import load_projection
 from tfrec.errors import DataError
-from tfrec.export.source import ServingSource, UserRecords
+from tfrec.export.item_columns import item_columns
+from tfrec.export.source import Explanation, ServingSource, UserRecords
 from tfrec.input import ItemTable, Timelines
 from tfrec.model.building import used_features
+from tfrec.model.parts import BASE, BEHAVIOUR
 from tfrec.schema import DataLayout, FeatureSpec
 from tfrec.training import Run
 
 __all__ = ["serving_source"]
 
 _SAMPLES = 32
+# Items taken apart in one step: each is fused up to 64 times.
+_ROWS = 256
 
 
-def serving_source(run: Run, name: str) -> ServingSource:
+def serving_source(run: Run, name: str, *, explain: bool = True) -> ServingSource:
     """Gathers model, catalogue, users, vocabularies and encoders.
 
     A known user's stored history is everything that the data holds of them, all splits: what was
@@ -32,6 +36,7 @@ def serving_source(run: Run, name: str) -> ServingSource:
     Args:
         run: The trained run.
         name: The name that the model is served by.
+        explain: Whether to take the catalogue's vectors apart, so that scores can be explained.
 
     Raises:
         DataError: A vocabulary can't be read.
@@ -70,7 +75,30 @@ def serving_source(run: Run, name: str) -> ServingSource:
         history_length=run.history_length,
         default_event=_usual_event(splits[0]),
         item_samples=_samples(run, specs, encoders),
+        columns=item_columns(run, _vocabularies(run, run.manifest.item_features, ())),
+        explanation=_explanation(run, specs) if explain else None,
     )
+
+
+def _explanation(run: Run, specs: tuple[FeatureSpec, ...]) -> Explanation:
+    """Parts of every item and the maps that make them."""
+    names = (BEHAVIOUR, *(spec.name for spec in specs), BASE)
+    tower = run.model.item_tower
+
+    def parts_of_items(inputs: dict[str, Any]) -> tf.Tensor:
+        parts = tower.parts(inputs)
+        # What no view reads has no share.
+        nothing = tf.zeros_like(next(iter(parts.values())))
+        return tf.stack([parts.get(name, nothing) for name in names], 1)
+
+    count = len(run.items)
+    rows = [np.arange(at, min(at + _ROWS, count)) for at in range(0, count, _ROWS)]
+    traced = tf.function(parts_of_items, reduce_retracing=True)
+    found = [
+        traced({name: tf.constant(value) for name, value in run.item_inputs(some).items()}).numpy()
+        for some in rows
+    ]
+    return Explanation(names, np.concatenate(found), parts_of_items, run.model.query_tower.parts)
 
 
 def _records(

@@ -10,7 +10,14 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-__all__ = ["check_batch", "check_k", "ensure_shapes", "refuse_empty", "refuse_infinite"]
+__all__ = [
+    "check_batch",
+    "check_k",
+    "ensure_shapes",
+    "refuse_empty",
+    "refuse_infinite",
+    "refuse_unless",
+]
 
 
 def ensure_shapes(
@@ -62,6 +69,12 @@ def check_k(k: tf.Tensor, catalogue: tf.Tensor) -> tf.Tensor:
     ]
     with tf.control_dependencies(checks):
         return tf.identity(k)
+
+
+def refuse_unless(condition: tf.Tensor, message: list[object], value: tf.Tensor) -> tf.Tensor:
+    """`value`, if the condition holds; the message otherwise."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, message)]):
+        return tf.identity(value)
 
 
 def refuse_empty(name: str, strings: tf.Tensor, remedy: str) -> tf.Tensor:

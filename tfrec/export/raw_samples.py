@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfrec import schema
 from tfrec.schema import FeatureSpec
 
-__all__ = ["raw_features"]
+__all__ = ["raw_features", "unscaled"]
 
 # From the private use area: hardly a value of any vocabulary, and then only of a sample.
 _UNKNOWN = "\ue000unknown"
@@ -53,7 +53,7 @@ def _raw(
     spec: FeatureSpec, values: np.ndarray, present: np.ndarray, vocabulary: Sequence[str]
 ) -> np.ndarray:
     if spec.modality == "numeric":
-        return np.where(present, _unscaled(spec, values), np.nan).astype(np.float32)
+        return np.where(present, unscaled(spec, values), np.nan).astype(np.float32)
     if spec.modality == "embedding":
         return np.where(present[:, None], values, np.nan).astype(np.float32)
     if spec.modality == "video":
@@ -105,7 +105,16 @@ def _hashed_word(index: int, first: int, buckets: int) -> bytes:
     raise AssertionError
 
 
-def _unscaled(spec: FeatureSpec, values: np.ndarray) -> np.ndarray:
+def unscaled(spec: FeatureSpec, values: np.ndarray) -> np.ndarray:
+    """Raw numbers of standardised ones; of a bucket its middle.
+
+    Args:
+        spec: The feature.
+        values: float [n], prepared.
+
+    Returns:
+        float [n].
+    """
     config = spec.config
     if spec.boundaries is not None:
         edges = np.asarray(spec.boundaries, np.float64)

@@ -87,6 +87,28 @@ class Reference:
             seen = records.seen[records.seen_offsets[row] : records.seen_offsets[row + 1]]
         return {self._source.item_ids[item] for item in seen} | {*history, *exclude}
 
+    def forbidden(self, inputs: Mapping[str, np.ndarray], row: int) -> set[str]:
+        """Items that don't meet the conditions of a row of `recommend_filtered`."""
+        columns = self._source.columns
+        assert columns is not None
+        meets = np.ones(len(self._source.item_ids), bool)
+        wanted: dict[str, set[int]] = {}
+        for text in filter(None, (each.decode() for each in inputs["any_of"][row])):
+            name, _, value = text.partition("=")
+            values = list(columns.values[name])
+            place = values.index(value) if value in values else -1
+            wanted.setdefault(name, set()).add(place)
+        for name, places in wanted.items():
+            labels = columns.labels[name].reshape(len(meets), -1).tolist()
+            meets &= [bool((places - {-1}).intersection(row)) for row in labels]
+        ranges = zip(*(inputs[n][row] for n in ("range_of", "at_least", "at_most")), strict=True)
+        for name, least, most in ranges:
+            if name:
+                number = columns.numbers[name.decode()]
+                least, most = np.nan_to_num(least, nan=-np.inf), np.nan_to_num(most, nan=np.inf)
+                meets &= (number >= least) & (number <= most)
+        return {item for item, good in zip(self._source.item_ids, meets, strict=True) if not good}
+
     def _profile(self, index: np.ndarray) -> dict[str, tf.Tensor]:
         features = {}
         for name, values in self._source.users.profile.items():

@@ -2,7 +2,7 @@
 
 user_id ─▶ position ─▶ stored history, profile ─┐
 history ─▶ positions ───────────────────────────┴▶ query tower ─▶ index ─▶ item ids, scores
-                              seen, history, exclude ────────────────┘
+                              seen, history, exclude, conditions ────┘
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec import schema
 from tfrec.export import guards
+from tfrec.export.conditions import CONDITIONS, Conditions
+from tfrec.export.explaining import Explainer
 from tfrec.export.raw_features import RawFeatures
-from tfrec.export.source import ServingSource
+from tfrec.export.source import ItemColumns, ServingSource
 from tfrec.export.string_index import StringIndex
 from tfrec.export.users import History, UserStore, align_right
-from tfrec.index import Index
+from tfrec.index import Index, Neighbours
 
 __all__ = ["Endpoint", "ServingGraph"]
 
@@ -69,6 +72,12 @@ class ServingGraph(tf.Module):
             if schema.context(spec.name) in vocabularies
         }
         self._context = RawFeatures(source.context_features, contexts, {}, prefix="context_")
+        columns = source.columns
+        self._conditions = None if columns is None else Conditions(columns)
+        self._explainer = None
+        if source.explanation is not None:
+            columns = columns or ItemColumns(np.full(len(source.item_ids), "", object))
+            self._explainer = Explainer(source.explanation, columns, self.items, index)
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
@@ -84,8 +93,20 @@ class ServingGraph(tf.Module):
             "similar_items": Endpoint({"item_id": text, "k": number}, self.similar_items),
             "score": Endpoint({**user, "item_ids": _IDS}, self.score),
         }
-        if self._item_features.names:
-            endpoints["embed_item"] = Endpoint(self._item_features.inputs, self.embed_item)
+        raw = self._item_features.inputs
+        if raw:
+            endpoints["embed_item"] = Endpoint(raw, self.embed_item)
+            endpoints["similar_to_content"] = Endpoint(
+                {**raw, "k": number}, self.similar_to_content
+            )
+        if self._conditions is not None:
+            conditions = {**user, **asked, **CONDITIONS}
+            endpoints["recommend_filtered"] = Endpoint(conditions, self.recommend_filtered)
+        if self._explainer is not None:
+            explained = {**user, **asked, "item_ids": _IDS}
+            endpoints["explain"] = Endpoint(explained, self.explain)
+            if raw:
+                endpoints["item_parts"] = Endpoint(raw, self.item_parts)
         return endpoints
 
     @property
@@ -95,34 +116,70 @@ class ServingGraph(tf.Module):
 
     def recommend(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """The best items for users by id; see docs/design.md."""
-        users = self._look_up(inputs["user_id"])
-        given = self.items.lookup(inputs["history"])
-        query = self._query_of_user(users, given, inputs["history"])
-        unwanted = [self.users.seen_items(users), given, self.items.lookup(inputs["exclude"])]
-        return self._best(query, inputs["k"], tf.concat(unwanted, 1))
+        user = self._of_user(inputs)
+        return self._best(self._query(user), inputs["k"], self._unwanted(user, inputs))
+
+    def recommend_filtered(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+        """As `recommend`, of the items that meet conditions; see docs/design.md."""
+        assert self._conditions is not None
+        allowed = self._conditions.allowed(*(inputs[name] for name in CONDITIONS))
+        user = self._of_user(inputs)
+        unwanted = self._unwanted(user, inputs)
+        return self._best(self._query(user), inputs["k"], unwanted, allowed=allowed)
+
+    def explain(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+        """Why items have their scores: those given, or those of `recommend`; see docs/design.md."""
+        assert self._explainer is not None
+        user = self._of_user(inputs)
+        query = self._query(user)
+        k = guards.check_k(inputs["k"], self.index.count)
+        found = self._search(query, k, self._unwanted(user, inputs))
+        given = self.items.lookup(inputs["item_ids"])
+        width = tf.maximum(tf.shape(given)[1], tf.shape(found.items)[1])
+
+        def wide(items: tf.Tensor) -> tf.Tensor:
+            missing = [[0, 0], [0, width - tf.shape(items)[1]]]
+            return tf.pad(items, missing, constant_values=-1)
+
+        chosen = tf.reduce_any(inputs["item_ids"] != b"", 1)[:, None]
+        items = tf.where(chosen, wide(given), wide(found.items))
+        scores = tf.einsum("bd,bkd->bk", query, self.index.vectors_of(items))
+        return {
+            "item_ids": self.items.take(items),
+            "scores": tf.where(self.index.holds(items), scores, tf.float32.min),
+            **self._explainer.explain(user, query, items),
+        }
 
     def recommend_from_history(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """The best items for someone without an id; see docs/design.md."""
         given = self.items.lookup(inputs["history"])
         features = {**self._profile.prepare(inputs), **self._in_context(inputs)}
         nobody = tf.fill(tf.shape(given)[:1], -1)
-        query = self._query(nobody, self._request_history(given), features)
+        query = self._query(_joined(nobody, self._request_history(given), features))
         unwanted = [given, self.items.lookup(inputs["exclude"])]
         return self._best(query, inputs["k"], tf.concat(unwanted, 1))
 
     def embed_user(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """The query vectors of users."""
-        users = self._look_up(inputs["user_id"])
-        given = self.items.lookup(inputs["history"])
-        return {"embedding": self._query_of_user(users, given, inputs["history"])}
+        return {"embedding": self._query(self._of_user(inputs))}
+
+    def item_parts(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+        """What the vectors of `embed_item` are sums of; see `tfrec.model.parts`."""
+        assert self._explainer is not None
+        return self._explainer.parts_of_items(self._new_items(inputs))
 
     def embed_item(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """The vectors of items that need not be in the catalogue, by their content alone."""
-        features = self._item_features.prepare(inputs)
+        features = self._new_items(inputs)
         flags = [features[schema.present(name)] for name in self._item_features.names]
-        new = tf.fill(tf.shape(flags[0]), -1)
-        vectors = self._source.item_tower({schema.ITEM_INDEX: new, **features}, training=False)
+        vectors = self._source.item_tower(features, training=False)
         return {"embedding": vectors, "present": tf.cast(tf.stack(flags, 1), tf.float32)}
+
+    def similar_to_content(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+        """The catalogue's items with the greatest cosine to new ones that `embed_item` places."""
+        vectors = tf.math.l2_normalize(self.embed_item(inputs)["embedding"], -1)
+        nothing = tf.zeros([tf.shape(vectors)[0], 0], tf.int32)
+        return self._best(vectors, inputs["k"], nothing, cosine=True)
 
     def similar_items(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """The items with the greatest cosine to the one given; none for an unknown one."""
@@ -130,7 +187,7 @@ class ServingGraph(tf.Module):
         items = self.items.lookup(ids)
         vectors = tf.math.l2_normalize(self.index.vectors_of(items), -1)
         answer = self._best(vectors, inputs["k"], items[:, None], cosine=True)
-        known = (items >= 0)[:, None]
+        known = self.index.holds(items)[:, None]
         return {
             "item_ids": tf.where(known, answer["item_ids"], ""),
             "scores": tf.where(known, answer["scores"], tf.float32.min),
@@ -141,32 +198,41 @@ class ServingGraph(tf.Module):
         query = self.embed_user(inputs)["embedding"]
         items = self.items.lookup(inputs["item_ids"])
         scores = tf.einsum("bd,bnd->bn", query, self.index.vectors_of(items))
-        return {"scores": tf.where(items >= 0, scores, tf.float32.min)}
+        return {"scores": tf.where(self.index.holds(items), scores, tf.float32.min)}
 
     def _look_up(self, user_ids: tf.Tensor) -> tf.Tensor:
         return self.users.strings.lookup(guards.refuse_empty("user_id", user_ids, _USE_HISTORY))
 
-    def _query_of_user(self, users: tf.Tensor, given: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
+    def _of_user(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+        """Inputs of the query tower: the stored history, unless one is given."""
+        users, given = self._look_up(inputs["user_id"]), self.items.lookup(inputs["history"])
         stored, sent = self.users.history(users), self._request_history(given)
         # Ids that the catalogue doesn't know still replace what is stored: the client said so.
-        replaced = tf.reduce_any(raw != b"", 1)[:, None]
+        replaced = tf.reduce_any(inputs["history"] != b"", 1)[:, None]
         pairs = zip(sent, stored, strict=True)
         history = History(*(tf.where(replaced, new, old) for new, old in pairs))
         absent = self._absent_context(tf.shape(users)[0])
-        return self._query(users, history, {**self.users.profile(users), **absent})
+        return _joined(users, history, {**self.users.profile(users), **absent})
 
-    def _query(self, users: tf.Tensor, history: History, features: Tensors) -> tf.Tensor:
-        inputs = {
-            schema.USER_INDEX: users,
-            "history": history.items,
-            "history_age": history.age,
-            "history_event": history.event,
-            **features,
-        }
+    def _unwanted(self, user: Tensors, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Items not to be recommended: seen, sent as history, excluded; int32 [b, e]."""
+        seen = self.users.seen_items(user[schema.USER_INDEX])
+        sent = [self.items.lookup(inputs[name]) for name in ("history", "exclude")]
+        return tf.concat([seen, *sent], 1)
+
+    def _query(self, inputs: Tensors) -> tf.Tensor:
         return self._source.query_tower(inputs, training=False)
 
+    def _new_items(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+        """Inputs of the item tower for items of which only the content is known."""
+        features = self._item_features.prepare(inputs)
+        flags = features[schema.present(self._item_features.names[0])]
+        return {schema.ITEM_INDEX: tf.fill(tf.shape(flags), -1), **features}
+
     def _request_history(self, given: tf.Tensor) -> History:
-        items = align_right(given, self._source.history_length)
+        # The towers know the items they were trained with; those added since are only excluded.
+        trained = len(self._source.item_ids)
+        items = align_right(tf.where(given < trained, given, -1), self._source.history_length)
         event = tf.where(items >= 0, self._source.default_event, 0)
         return History(items, tf.zeros_like(items, tf.float32), event)
 
@@ -183,13 +249,41 @@ class ServingGraph(tf.Module):
         return self._in_context(blank)
 
     def _best(
-        self, query: tf.Tensor, k: tf.Tensor, unwanted: tf.Tensor, *, cosine: bool = False
+        self,
+        query: tf.Tensor,
+        k: tf.Tensor,
+        unwanted: tf.Tensor,
+        *,
+        allowed: tf.Tensor | None = None,
+        cosine: bool = False,
     ) -> Tensors:
-        k = guards.check_k(k, self.items.size)
+        k = guards.check_k(k, self.index.count)
+        found = self._search(query, k, unwanted, allowed=allowed, cosine=cosine)
+        return {"item_ids": self.items.take(found.items), "scores": found.scores}
+
+    def _search(
+        self,
+        query: tf.Tensor,
+        k: tf.Tensor,
+        unwanted: tf.Tensor,
+        *,
+        allowed: tf.Tensor | None = None,
+        cosine: bool = False,
+    ) -> Neighbours:
+        """As wide as the greatest `k`; beyond a row's own, -1 and the lowest float."""
         width = tf.reduce_max(tf.concat([k, [0]], 0))
-        found = self.index.search(query, width, unwanted, cosine=cosine)
+        found = self.index.search(query, width, unwanted, allowed, cosine=cosine)
         asked = tf.range(width) < k[:, None]
-        return {
-            "item_ids": self.items.take(tf.where(asked, found.items, -1)),
-            "scores": tf.where(asked, found.scores, tf.float32.min),
-        }
+        return Neighbours(
+            tf.where(asked, found.scores, tf.float32.min), tf.where(asked, found.items, -1)
+        )
+
+
+def _joined(users: tf.Tensor, history: History, features: Tensors) -> Tensors:
+    return {
+        schema.USER_INDEX: users,
+        "history": history.items,
+        "history_age": history.age,
+        "history_event": history.event,
+        **features,
+    }

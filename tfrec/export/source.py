@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.errors import ExportError
+from tfrec.model.parts import QueryParts
 from tfrec.schema import FeatureSpec
 
-__all__ = ["ServingSource", "UserRecords"]
+__all__ = ["Explanation", "ItemColumns", "ServingSource", "UserRecords"]
 
 Tower = Callable[..., tf.Tensor]
 
@@ -42,6 +43,41 @@ class UserRecords:
 
 
 @dataclass(frozen=True)
+class ItemColumns:
+    """What is known of items beside their vectors: for conditions, and for words to people.
+
+    Attributes:
+        titles: object [N] of str, "" for none.
+        labels: int32 [N] (categories) or [N, t] (tags) by feature: places in `values`, negative for
+            none.
+        values: Values of each feature of `labels`.
+        numbers: float32 [N] by feature, as in the raw data; NaN is missing.
+    """
+
+    titles: np.ndarray
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What vectors are sums of; see `tfrec.model.parts`.
+
+    Attributes:
+        names: Parts of an item's vector; `base` is the last.
+        item_parts: float32 [N, parts, D] of the catalogue.
+        parts_of_items: From inputs of the item tower to float32 [b, parts, D].
+        parts_of_queries: From inputs of the query tower.
+    """
+
+    names: tuple[str, ...]
+    item_parts: np.ndarray
+    parts_of_items: Callable[[dict[str, Any]], tf.Tensor]
+    parts_of_queries: Callable[[dict[str, Any]], QueryParts]
+
+
+@dataclass(frozen=True)
 class ServingSource:
     """A trained model with everything that its served graph needs.
 
@@ -59,6 +95,8 @@ class ServingSource:
         default_event: Event type that a request's history is taken to hold.
         item_samples: Prepared form (before any encoder) of some items' features, and NAME/present:
             what warm-up requests for `embed_item` are made from.
+        columns: Of the catalogue; without them nothing can be filtered.
+        explanation: Without it nothing is explained.
     """
 
     name: str
@@ -75,6 +113,8 @@ class ServingSource:
     history_length: int = 50
     default_event: int = 0
     item_samples: Mapping[str, np.ndarray] = field(default_factory=dict)
+    columns: ItemColumns | None = None
+    explanation: Explanation | None = None
 
     def __post_init__(self) -> None:
         if len(self.item_ids) != len(self.item_vectors) or not len(self.item_ids):

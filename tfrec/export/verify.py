@@ -98,11 +98,7 @@ class _Comparison:
         inputs, signature = request.inputs, request.signature
         vectors = self._source.item_vectors
         if signature == "embed_item" and request.rows:
-            sample = {
-                name: values[list(request.rows)]
-                for name, values in self._source.item_samples.items()
-            }
-            expected = self._reference.item_vectors(sample)
+            expected = self._reference.item_vectors(self._sample(request))
             self._close(request, answer["embedding"], expected)
         elif signature == "embed_user":
             self._close(request, answer["embedding"], self._queries(inputs))
@@ -111,7 +107,12 @@ class _Comparison:
             places = [[self._position[item] for item in row] for row in inputs["item_ids"]]
             expected = np.take_along_axis(queries @ vectors.T, np.array(places), 1)
             self._close(request, answer["scores"], expected, self._rounding(queries)[:, None])
-        elif signature == "recommend":
+        elif signature == "item_parts" and request.rows:
+            expected = self._reference.item_vectors(self._sample(request))
+            self._close(request, answer["parts"].sum(1), expected)
+        elif signature == "explain":
+            self._explained(request, answer)
+        elif signature in ("recommend", "recommend_filtered"):
             queries = self._queries(inputs)
             texts = zip(
                 *(_texts(inputs[name]) for name in ("user_id", "history", "exclude")), strict=True
@@ -119,16 +120,55 @@ class _Comparison:
             unwanted = [
                 self._reference.unwanted(user, history, exclude) for user, history, exclude in texts
             ]
+            if signature == "recommend_filtered":
+                for row, forbidden in enumerate(unwanted):
+                    forbidden |= self._reference.forbidden(inputs, row)
             slack = self._rounding(queries)
             self._ranks(request, answer, queries @ vectors.T, unwanted, slack)
         elif signature == "similar_items":
-            lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-            unit = vectors / lengths
             rows = [self._position[item] for item in inputs["item_id"]]
             own = [{item} for item in _texts(inputs["item_id"])]
-            # Both the item that is asked for and the one found are rounded.
-            slack = np.array([2 * self._error / lengths.min()] * len(rows))
-            self._ranks(request, answer, unit[rows] @ unit.T, own, slack)
+            self._cosines(request, answer, vectors[rows], own)
+        elif signature == "similar_to_content":
+            expected = self._reference.item_vectors(self._sample(request))
+            self._cosines(request, answer, expected, [set() for _ in expected])
+
+    def _explained(self, request: Request, answer: Mapping[str, np.ndarray]) -> None:
+        """Both sums are the score; the model's own parts give the shares; reasons are there."""
+        explanation = self._source.explanation
+        assert explanation is not None
+        queries = self._queries(request.inputs)
+        for row, column in zip(*np.nonzero(answer["item_ids"] != b""), strict=True):
+            item = self._position[answer["item_ids"][row, column]]
+            slack = float(self._rounding(queries)[row])
+            score = answer["scores"][row, column]
+            expected = queries[row] @ self._source.item_vectors[item]
+            self._close(request, score, expected, slack)
+            shares = answer["modality_shares"][row, column]
+            self._close(request, shares.sum(), score)
+            self._close(request, answer["query_shares"][row, column].sum(), score)
+            own = explanation.item_parts[item] @ queries[row]
+            self._close(request, shares, own, slack)
+            if not answer["reason"][row, column]:
+                raise self._fault(request, f"no reason for row {row}")
+
+    def _sample(self, request: Request) -> dict[str, np.ndarray]:
+        samples = self._source.item_samples
+        return {name: values[list(request.rows)] for name, values in samples.items()}
+
+    def _cosines(
+        self,
+        request: Request,
+        answer: Mapping[str, np.ndarray],
+        queries: np.ndarray,
+        own: Sequence[set[str]],
+    ) -> None:
+        vectors = self._source.item_vectors
+        lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        asked = queries / np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), 1e-12)
+        # Both the item that is asked for and the one found are rounded.
+        slack = np.full(len(queries), 2 * self._error / lengths.min())
+        self._ranks(request, answer, asked @ (vectors / lengths).T, own, slack)
 
     def _rounding(self, queries: np.ndarray) -> np.ndarray:
         return self._error * np.linalg.norm(queries, axis=1)
@@ -165,10 +205,11 @@ class _Comparison:
     def _close(
         self,
         request: Request,
-        got: np.ndarray,
-        expected: np.ndarray,
+        got: np.ndarray | np.floating,
+        expected: np.ndarray | np.floating,
         slack: np.ndarray | float = 0.0,
     ) -> None:
+        got, expected = np.asarray(got), np.asarray(expected)
         if got.shape != expected.shape:
             raise self._fault(request, f"shape {got.shape} where {expected.shape} is due")
         if not got.size:

@@ -74,7 +74,14 @@ def sample_requests(source: ServingSource, k: int = 10) -> list[Request]:
             Request("embed_user", replaced),
             Request("similar_items", {"item_id": items, "k": wanted}),
             Request("score", {**known, "item_ids": many}),
+            *_with_conditions(source, {**replaced, "exclude": exclude, "k": wanted}),
         ]
+        if source.explanation is not None:
+            asked = {"exclude": exclude, "k": wanted}
+            requests += [
+                Request("explain", {**known, **asked, "item_ids": none}),
+                Request("explain", {**replaced, **asked, "item_ids": many}),
+            ]
         requests += _embed_item(source, rows)
     return requests
 
@@ -120,7 +127,41 @@ def _embed_item(source: ServingSource, rows: int) -> list[Request]:
     for spec in source.item_features:
         if spec.modality in ("image", "audio", "video"):
             damaged[spec.name][:] = b"not a media file"
-    return [whole, Request("embed_item", damaged)]
+    wanted = np.full(len(chosen), min(10, len(source.item_ids)), np.int32)
+    requests = [
+        whole,
+        Request("embed_item", damaged),
+        Request("similar_to_content", {**raw, "k": wanted}, whole.rows),
+    ]
+    if source.explanation is not None:
+        requests.append(Request("item_parts", raw, whole.rows))
+    return requests
+
+
+def _with_conditions(source: ServingSource, asked: Mapping[str, np.ndarray]) -> list[Request]:
+    """No condition; one value of each labelled feature in turn; the upper half of each number."""
+    columns = source.columns
+    if columns is None:
+        return []
+    rows = len(asked["k"])
+    values = [f"{name}={value}" for name in columns.values for value in columns.values[name][:4]]
+    none = np.empty((rows, 0), np.object_)
+    nothing = np.empty((rows, 0), np.float32)
+    free = {"any_of": none, "range_of": none, "at_least": nothing, "at_most": nothing}
+    requests = [Request("recommend_filtered", {**asked, **free})]
+    if values:
+        any_of = _spread(np.array(["", *values], object), rows)[:, None]
+        requests.append(Request("recommend_filtered", {**asked, **free, "any_of": any_of}))
+    for name, numbers in columns.numbers.items():
+        if np.isnan(numbers).all():
+            continue
+        bounds = {
+            "range_of": np.full((rows, 1), name.encode(), object),
+            "at_least": np.full((rows, 1), np.nanmedian(numbers), np.float32),
+            "at_most": np.full((rows, 1), np.nan, np.float32),
+        }
+        requests.append(Request("recommend_filtered", {**asked, "any_of": none, **bounds}))
+    return requests
 
 
 def _unknown_profile(source: ServingSource, rows: int) -> dict[str, np.ndarray]:
