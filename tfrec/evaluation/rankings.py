@@ -26,7 +26,7 @@ CandidateSet = Literal["all", "warm", "cold"]
 CANDIDATE_SETS: tuple[CandidateSet, ...] = ("all", "warm", "cold")
 DEPTH = 100
 # Raised when a baseline or the protocol changes what it gives.
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 _TUNING_USERS = 2000
 
 

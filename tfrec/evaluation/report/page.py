@@ -307,8 +307,8 @@ def _method(found: Evaluation) -> str:
         f"<p>Every item of {escape(found.slices[0].title)} is ranked for {found.users:,} of the"
         f" {found.users_total:,} users of the {found.split} part: those with a positive event on"
         f" an item that is new to them. Their past is the {past}; whatever they did there, liked"
-        " or not, is never recommended again. All systems learnt from the train part alone. Intervals resample users"
-        " 1,000 times; p comes from swapping the two systems user by user."
+        " or not, is never recommended again. All systems learnt from the train part alone."
+        " Intervals resample users 1,000 times; p comes from swapping the two systems user by user."
         f"{tuned} Every figure is in metrics.json.</p></details></section>"
     )
 
