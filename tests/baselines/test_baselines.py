@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.kernel_ridge import KernelRidge
 
 from tests.baselines.cases import item_table, timelines
 from tfrec.baselines import (
@@ -15,6 +16,8 @@ from tfrec.baselines import (
     Popularity,
     RecentPopularity,
     SegmentPopularity,
+    content_matrix,
+    interaction_matrix,
 )
 from tfrec.config import FeatureConfig
 from tfrec.schema import FeatureSpec
@@ -177,6 +180,58 @@ def test_content_places_items_that_nobody_has_met(baseline):
         mine = scores[user, 20:][kind[20:] == user % 2]
         other = scores[user, 20:][kind[20:] != user % 2]
         assert mine.min() > other.max()
+
+
+def kinds_train(seed=0):
+    rng = np.random.default_rng(seed)
+    return timelines(
+        [
+            (user, item, 1)
+            for user in range(30)
+            for item in rng.permutation(20)[:14]
+            if item % 2 == user % 2
+        ],
+        users=30,
+    )
+
+
+def test_content_ridge_is_the_kernel_ridge_regression_of_scikit_learn():
+    """Factors of new items, by an independent solver of the same kernel."""
+    train = kinds_train()
+    items, _ = content_catalogue(train)
+    baseline = ContentRidge(ridges=(0.3,), scales=(0.5,), factors=4, als_ridge=0.1)
+    scores = fitted(baseline, train, items).score(train)
+    als = IALS(factors=4, ridge=0.1, confidence=10.0)
+    als.fit(train, items)
+    content = content_matrix(items).astype(np.float64)
+    distance = np.square(content[:, None] - content[None]).sum(axis=2)
+    kernel = np.exp(-np.sqrt(0.25 * distance + 1e-4))
+    known = als.item_factors[:20].astype(np.float64)
+    theirs = KernelRidge(alpha=0.3, kernel="precomputed").fit(
+        kernel[:20, :20], known - known.mean(axis=0)
+    )
+    expected = theirs.predict(kernel[20:, :20]) + known.mean(axis=0)
+    users = als.solve(interaction_matrix(train, 30), als.item_factors)
+    np.testing.assert_allclose(scores[:, 20:], users @ expected.T, atol=2e-3)
+    np.testing.assert_allclose(scores[:, :20], users @ als.item_factors[:20].T, atol=1e-4)
+
+
+def test_content_ridge_chooses_on_items_whose_events_are_hidden(monkeypatch):
+    """Of the factorisations, those that choose see no event of a hidden item; the last sees all."""
+    met, whole = [], IALS.fit
+
+    def fit(self, train, items):
+        met.append(len(np.unique(train.item_index)))
+        whole(self, train, items)
+
+    monkeypatch.setattr(IALS, "fit", fit)
+    train = kinds_train()
+    items, _ = content_catalogue(train)
+    baseline = ContentRidge(factors=4, als_ridge=0.1, ridges=(0.1, 1e6), share=0.25, draws=3)
+    fitted(baseline, train, items)
+    assert met == [15, 15, 15, 20]
+    # A ridge of a million gives every hidden item the mean, which tells nothing apart.
+    assert baseline.chosen[0] == 0.1
 
 
 def test_content_of_every_plain_kind_is_read():
