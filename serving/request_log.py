@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.apis import logging_pb2, prediction_log_pb2
 
 from serving import tensors
 from serving.metrics import Metrics
@@ -33,6 +33,8 @@ __all__ = ["RequestLog", "pseudonym"]
 _LOG = logging.getLogger("serving")
 MAX_FILE_BYTES = 256 * 1024 * 1024
 MIN_KEY_BYTES = 16
+# Older releases of tensorflow-serving-api lack the field.
+_TIMED = "timestamp_secs" in logging_pb2.LogMetadata.DESCRIPTOR.fields_by_name
 
 
 def pseudonym(user_id: bytes, key: bytes) -> bytes:
@@ -56,7 +58,7 @@ class RequestLog:
         default_rate: Share that is logged for models without a `logging_config`.
         metrics: Counts what was written.
         draw: Uniform random numbers, for the sampling.
-        clock: Seconds since 1970, for file names.
+        clock: Seconds since 1970, for file names and records.
 
     Raises:
         DescriptionError: The key can't be read or is too short.
@@ -100,6 +102,8 @@ class RequestLog:
         record = prediction_log_pb2.PredictionLog()
         record.log_metadata.model_spec.name = model
         record.log_metadata.sampling_config.sampling_rate = rate
+        if _TIMED:
+            record.log_metadata.timestamp_secs = int(self._clock())
         entry = getattr(record, kind)
         entry.request.CopyFrom(request)
         entry.response.CopyFrom(response)

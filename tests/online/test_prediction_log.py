@@ -27,8 +27,9 @@ def call(users, answers):
 def test_a_servers_log_is_joined_to_feedback(tmp_path):
     """By the real writer: one impression an example, users by pseudonym, padding dropped."""
     (tmp_path / "key").write_bytes(KEY)
-    # The file's name tells when it was opened: 2026-01-05T00:00:00Z.
-    log = RequestLog(tmp_path, tmp_path / "key", 1.0, Metrics(), clock=lambda: 1_767_571_200.0)
+    # From 2026-01-05T00:00:00Z; the file is opened a minute after the first answer.
+    times = iter([1_767_571_200.0, 1_767_571_260.0, 1_767_571_320.0])
+    log = RequestLog(tmp_path, tmp_path / "key", 1.0, Metrics(), clock=lambda: next(times))
     log.log("predict_log", "m", *call(["ada", "ben"], [["x", "y"], ["z", ""]]))
     other = predict_pb2.PredictRequest(), predict_pb2.PredictResponse()
     log.log("predict_log", "m", *other)
