@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "tfrec.baselines": CONTRACT | INPUT | TEACHERS,
     "tfrec.model": CONTRACT | MEDIA | LAYERS | INPUT | TEACHERS,
     "tfrec.evaluation": CONTRACT | INPUT | EVALUATION | TEACHERS,
-    "tfrec.online": CONTRACT | {"tfrec.evaluation", "tfrec.simulate"},
+    "tfrec.online": CONTRACT | {"tfrec.evaluation", "tfrec.simulate", "tfrec.inspection"},
     "tfrec.training": CONTRACT | MEDIA | LAYERS | INPUT | MODEL | EVALUATION | TEACHERS,
     "tfrec.inspection": CONTRACT | INPUT,
     "tfrec.index": CONTRACT | MEDIA,
@@ -57,6 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     | TEACHERS
     | TRAINING
     | {"tfrec.index"},
+    "tfrec.catalog": CONTRACT | MEDIA | {"tfrec.index", "tfrec.export", "preprocessing"},
     "preprocessing": CONTRACT | MEDIA,
     "serving": CONTRACT,
 }

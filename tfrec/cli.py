@@ -36,6 +36,7 @@ COMMANDS = {
     "export": "publish a blessed run as a SavedModel version for TensorFlow Serving",
     "serve": "answer gRPC requests as TensorFlow Serving does",
     "query": "ask a server for recommendations",
+    "skew": "hold a server's answers and requests against what a run was trained on",
     "demo": "all of it, from simulated files to a gRPC answer",
 }
 
