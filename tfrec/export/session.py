@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 __all__ = ["ServedModel"]
+
+
+class _Call(NamedTuple):
+    # Reading a signature's protos takes as long as its smallest graph does.
+    run: Callable[..., Any]
+    inputs: list[tuple[str, Any]]
+    outputs: list[str]
 
 
 class ServedModel:
@@ -39,7 +46,7 @@ class ServedModel:
             for name, signature in meta.signature_def.items()
             if not name.startswith("__")
         }
-        self._calls: dict[str, Any] = {}
+        self._calls: dict[str, _Call] = {}
 
     def __enter__(self) -> ServedModel:
         return self
@@ -65,17 +72,19 @@ class ServedModel:
         Raises:
             tf.errors.OpError: As a server would answer.
         """
-        definition = self.signatures[signature]
         if signature not in self._calls:
+            definition = self.signatures[signature]
             from tensorflow.core.protobuf import config_pb2
 
             options = config_pb2.CallableOptions(
                 feed=[info.name for info in definition.inputs.values()],
                 fetch=[info.name for info in definition.outputs.values()],
             )
-            self._calls[signature] = self._session._make_callable_from_options(options)
-        arrays = [
-            np.asarray(inputs[name], tf.as_dtype(info.dtype).as_numpy_dtype)
-            for name, info in definition.inputs.items()
-        ]
-        return dict(zip(definition.outputs, self._calls[signature](*arrays), strict=True))
+            self._calls[signature] = _Call(
+                self._session._make_callable_from_options(options),
+                [(n, tf.as_dtype(i.dtype).as_numpy_dtype) for n, i in definition.inputs.items()],
+                list(definition.outputs),
+            )
+        call = self._calls[signature]
+        arrays = [np.asarray(inputs[name], dtype) for name, dtype in call.inputs]
+        return dict(zip(call.outputs, call.run(*arrays), strict=True))
