@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import tensorflow as tf
 
 import tfrec.towers
 from tests import harness
+from tests.encoders.presets import write_huggingface_bert, write_keras_hub_image
 from tfrec.config.dataset import FeatureConfig
 from tfrec.config.model import Component
 from tfrec.registry import lookup, names
@@ -41,17 +46,23 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "vector": {"modality": "embedding", "dimension": 12},
 }
 # Smaller than the defaults, so that the harness ends in seconds.
-SMALL: dict[str, dict[str, Any]] = {"text": {"buckets": 50}}
+WORD_TOWERS = ("sentiment", "text_cnn", "text_rnn", "text_transformer", "words")
+SMALL: dict[str, dict[str, Any]] = {name: {"buckets": 50} for name in WORD_TOWERS}
 VARIANTS: list[dict[str, Any]] = [{"type": name} for name in names("tower")] + [
     {"type": "frames", "pooling": "gru"},
     {"type": "frames", "pooling": "attention"},
     {"type": "text_rnn", "cell": "lstm", "bidirectional": False},
     {"type": "projection", "hidden": [6], "dropout": 0.3},
     {"type": "projection", "normalize": False},
+    {"type": "word_vectors", "tuned": True, "pooling": "attention"},
+    {"type": "pretrained_text", "tuning": "last", "layers": 1, "pooling": "cls"},
+    {"type": "pretrained_text", "tuning": "lora", "rank": 2, "pooling": "attention"},
+    {"type": "pretrained_text", "tuning": "all", "pooling": "max"},
+    {"type": "pretrained_image", "tuning": "all", "pooling": "attention"},
 ]
 # An eager pass over these takes a hundred small ops; the quick suite has the others.
 HEAVY = {"audio_crnn", "audio_transformer", "frames", "image_transformer", "text_rnn"}
-HEAVY |= {"text_transformer"}
+HEAVY |= {"pretrained_image", "pretrained_text", "text_transformer"}
 CASES = [
     pytest.param(variant, marks=pytest.mark.slow) if variant["type"] in HEAVY else variant
     for variant in VARIANTS
@@ -68,10 +79,38 @@ def kind_of(variant: dict[str, Any]) -> str:
     return kind
 
 
+@functools.cache
+def files() -> Path:
+    """Pretrained things, as small as they can be."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    vectors = {"blue": [1, 0, 0], "song": [0, 1, 0], "rain": [0, 0.5, -1]}
+    lines = [f"{word} {' '.join(map(str, numbers))}" for word, numbers in vectors.items()]
+    (folder / "vectors.txt").write_text("\n".join(lines))
+    write_huggingface_bert(folder / "bert")
+    write_keras_hub_image(folder / "resnet")
+    return folder
+
+
+def needed(name: str) -> dict[str, Any]:
+    """Options that have no default, or too large a one."""
+    given = {"word_vectors": ("path", "vectors.txt"), "pretrained_text": ("handle", "bert")}
+    given["pretrained_image"] = ("handle", "resnet")
+    if name not in given:
+        return SMALL.get(name, {})
+    option, file = given[name]
+    return {option: str(files() / file)}
+
+
 def make(variant: dict[str, Any]) -> Tower:
     kind = kind_of(variant)
-    component = Component(**{**SMALL.get(kind, {}), **variant})
-    return build_tower(spec_of(kind), component, DIMENSION)
+    component = Component(**{**needed(variant["type"]), **variant})
+    tower = build_tower(spec_of(kind), component, DIMENSION)
+    for layer in tower._flatten_layers():
+        if getattr(layer, "lora_enabled", False):
+            # A fresh LoRA's second factor is zero, and so the first one's gradient.
+            layer.lora_kernel_b.assign(keras.random.normal(layer.lora_kernel_b.shape, seed=5))
+    return tower
 
 
 def label(variant: dict[str, Any]) -> str:

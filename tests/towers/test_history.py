@@ -22,6 +22,7 @@ ROWS, LENGTH = 5, 6
 VARIANTS: list[dict[str, Any]] = [{"type": name} for name in names("history")] + [
     {"type": "mean", "power": 0.5},
     {"type": "gru", "layers": 2, "units": 5},
+    {"type": "interests", "method": "capsule", "count": 3},
 ]
 
 
@@ -96,6 +97,7 @@ def test_an_empty_history_is_a_learned_vector(variant: dict[str, Any]) -> None:
         ("transformer", True),
         ("mean", False),
         ("attention", False),
+        ("interests", False),
     ],
 )
 def test_order_counts_where_it_is_promised(name: str, sensitive: bool) -> None:

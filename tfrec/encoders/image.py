@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -10,7 +12,22 @@ from tfrec.encoders.encoder import Encoder
 from tfrec.encoders.presets import Preset
 from tfrec.errors import DescriptionError
 
-__all__ = ["ImageEncoder", "VideoEncoder"]
+__all__ = ["ImageEncoder", "VideoEncoder", "pixel_scaling"]
+
+
+def pixel_scaling(preset: Preset) -> tuple[tuple[int, int], Any, Any]:
+    """What a preset's pictures were: (height, width), and the scale and offset of their pixels.
+
+    Raises:
+        DescriptionError: keras-hub can't read it.
+    """
+    import keras_hub
+
+    converter = load_part(keras_hub.layers.ImageConverter, preset, "image converter")
+    height, width = converter.image_size
+    scale = 1.0 if converter.scale is None else converter.scale
+    offset = 0.0 if converter.offset is None else converter.offset
+    return (int(height), int(width)), scale, offset
 
 
 class ImageEncoder(Encoder):
@@ -26,8 +43,6 @@ class ImageEncoder(Encoder):
     """
 
     def __init__(self, preset: Preset, modality: str = "image") -> None:
-        import keras_hub
-
         backbone = load_backbone(preset)
         if modality_of(backbone) != "image":
             raise DescriptionError(
@@ -36,8 +51,7 @@ class ImageEncoder(Encoder):
                 received=f"{type(backbone).__name__}, which reads {modality_of(backbone)}",
                 remedy="Name another encoder",
             )
-        converter = load_part(keras_hub.layers.ImageConverter, preset, "image converter")
-        size = converter.image_size
+        size, scale, offset = pixel_scaling(preset)
         features = tuple(backbone.output.shape[1:])
         super().__init__(
             preset.handle,
@@ -45,10 +59,9 @@ class ImageEncoder(Encoder):
             int(features[-1]),
             preset.fingerprint(modality=modality, pooling="mean"),
         )
-        self.image_size = (int(size[0]), int(size[1]))
+        self.image_size = size
+        self._scale, self._offset = scale, offset
         self.backbone = backbone
-        self._scale = 1.0 if converter.scale is None else converter.scale
-        self._offset = 0.0 if converter.offset is None else converter.offset
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Encodes pictures.

@@ -8,6 +8,7 @@ from tfrec.towers.categorical import CategoricalTower, TagsTower
 from tfrec.towers.history import HistoryTower
 from tfrec.towers.history_attention import AttentionHistory
 from tfrec.towers.history_gru import GruHistory
+from tfrec.towers.history_interests import InterestsHistory
 from tfrec.towers.history_mean import MeanHistory
 from tfrec.towers.history_time import TimeAndEvent, age_buckets
 from tfrec.towers.history_transformer import TransformerHistory
@@ -15,13 +16,20 @@ from tfrec.towers.image_cnn import ImageCnnTower
 from tfrec.towers.image_resnet import ImageResnetTower
 from tfrec.towers.image_transformer import ImageTransformerTower
 from tfrec.towers.numeric import PeriodicTower, PiecewiseLinearTower
+from tfrec.towers.pooling import TokenPooling
+from tfrec.towers.pretrained_image import PretrainedImageTower
+from tfrec.towers.pretrained_text import PretrainedTextTower
 from tfrec.towers.projection import ProjectionTower
+from tfrec.towers.sentiment import SentimentTower
+from tfrec.towers.target_attention import TargetAttention
 from tfrec.towers.text_bag import WordBagTower
 from tfrec.towers.text_cnn import TextCnnTower
 from tfrec.towers.text_rnn import TextRnnTower
 from tfrec.towers.text_transformer import TextTransformerTower
 from tfrec.towers.tower import Tower
+from tfrec.towers.vector_file import read_word_vectors
 from tfrec.towers.video import VideoTower
+from tfrec.towers.word_vectors import Coverage, WordVectorsTower
 from tfrec.towers.words import TextTower, hash_words
 
 __all__ = [
@@ -32,28 +40,37 @@ __all__ = [
     "AudioTower",
     "AudioTransformerTower",
     "CategoricalTower",
+    "Coverage",
     "GruHistory",
     "HistoryTower",
     "ImageCnnTower",
     "ImageResnetTower",
     "ImageTransformerTower",
+    "InterestsHistory",
     "MeanHistory",
     "PeriodicTower",
     "PiecewiseLinearTower",
+    "PretrainedImageTower",
+    "PretrainedTextTower",
     "ProjectionTower",
+    "SentimentTower",
     "TagsTower",
+    "TargetAttention",
     "TextCnnTower",
     "TextRnnTower",
     "TextTower",
     "TextTransformerTower",
     "TimeAndEvent",
+    "TokenPooling",
     "Tower",
     "TransformerHistory",
     "VideoTower",
     "WordBagTower",
+    "WordVectorsTower",
     "age_buckets",
     "build_history",
     "build_tower",
     "hash_words",
     "prepared_kind",
+    "read_word_vectors",
 ]

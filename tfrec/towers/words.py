@@ -9,7 +9,14 @@ import tensorflow as tf
 from tfrec.schema import FeatureSpec
 from tfrec.towers.tower import Tower
 
-__all__ = ["TextTower", "hash_words"]
+__all__ = ["TextTower", "hash_words", "split_words"]
+
+
+def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
+    """Lower-case words of letters and digits of each text: string [batch], UTF-8, to ragged."""
+    lower = tf.strings.lower(texts, encoding="utf-8")
+    spaced = tf.strings.regex_replace(lower, r"[^\pL\pN\pM]+", " ")
+    return tf.strings.split(tf.strings.strip(spaced))
 
 
 def hash_words(texts: tf.Tensor, buckets: int, max_length: int) -> tf.Tensor:
@@ -28,9 +35,7 @@ def hash_words(texts: tf.Tensor, buckets: int, max_length: int) -> tf.Tensor:
         >>> (ids[0] == ids[1]).all(), ids[2].tolist(), ids[0, 2]
         (np.True_, [0, 0, 0], np.int32(0))
     """
-    lower = tf.strings.lower(texts, encoding="utf-8")
-    spaced = tf.strings.regex_replace(lower, r"[^\pL\pN\pM]+", " ")
-    words = tf.strings.split(tf.strings.strip(spaced))
+    words = split_words(texts)
     hashed = tf.ragged.map_flat_values(
         lambda word: tf.strings.to_hash_bucket_fast(word, buckets - 1) + 1, words
     )

@@ -20,7 +20,7 @@ from tfrec.input import ItemTable, Timelines, Windows, query_inputs
 from tfrec.model import NeuralView, build_model, history_content
 from tfrec.model.building import used_features
 from tfrec.schema import Manifest
-from tfrec.towers import Tower
+from tfrec.towers import Tower, WordVectorsTower
 from tfrec.training.catalogue import Catalogue, prepare
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
 from tfrec.training.distillation import Distilled, distill, media_towers
@@ -119,6 +119,10 @@ class Session:
             )
         with strategy.scope(), precision(training.mixed_precision):
             towers = neural.item_towers
+            for name, tower in towers.items():
+                if isinstance(tower, WordVectorsTower):
+                    texts = items.features[name][items.present[name]]
+                    say(f"word vectors of {name}: {tower.coverage(texts)}")
             vectors: dict[str, Any] = {}
             if training.media == "distilled":
                 done = distill(

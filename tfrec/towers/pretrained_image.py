@@ -1,0 +1,112 @@
+"""A pretrained image model as a tower: frozen, partly or wholly tuned, or with LoRA."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+
+from tfrec.encoders import find_preset
+from tfrec.encoders.backbone import load_backbone, modality_of
+from tfrec.encoders.image import pixel_scaling
+from tfrec.errors import DescriptionError
+from tfrec.registry import register
+from tfrec.towers.pooling import TokenPooling
+from tfrec.towers.tower import Tower
+from tfrec.towers.tuning import Tuning, set_tuning
+
+__all__ = ["PretrainedImageTower"]
+
+ops = keras.ops
+
+
+@register("tower", "pretrained_image")
+@keras.saving.register_keras_serializable("tfrec")
+class PretrainedImageTower(Tower):
+    """Any keras-hub image model by handle; its positions' vectors pooled.
+
+    A picture is resized to what the model was trained with, its pixels scaled as the preset says. A
+    feature whose model stays frozen is cheaper as the data's `encoder`, which runs once.
+
+    Args:
+        dimension: Width of the result.
+        handle: `preset:NAME`, `NAME` or a path; see `tfrec.encoders.find_preset`.
+        tuning: What is trained: `none`, the `last` layers, `lora` (models with attention), `all`.
+        layers: For `last`: how many.
+        rank: For `lora`.
+        pooling: Over positions: `mean`, `max` or `attention` (a learned score for each patch).
+        dropout: Of the pooled vector, in training.
+        normalize: Whether to bring the result to unit length times a learned scale.
+        **kwargs: Keras' own.
+
+    Raises:
+        DescriptionError: The handle names no image model.
+    """
+
+    modalities = frozenset({"image"})
+
+    def __init__(
+        self,
+        dimension: int,
+        *,
+        handle: str,
+        tuning: Tuning = "none",
+        layers: int = 2,
+        rank: int = 8,
+        pooling: Literal["mean", "max", "attention"] = "mean",
+        dropout: float = 0.0,
+        normalize: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dimension, normalize=normalize, **kwargs)
+        self.handle = handle
+        self.tuning = tuning
+        self.tuned_layers = layers
+        self.rank = rank
+        self.pooling = pooling
+        self.dropout = dropout
+        preset = find_preset(handle)
+        self.backbone = load_backbone(preset)
+        if modality_of(self.backbone) != "image":
+            raise DescriptionError(
+                f"handle {handle}",
+                "an image tower needs an image model",
+                received=f"{type(self.backbone).__name__}, which reads"
+                f" {modality_of(self.backbone)}",
+                remedy="Name another",
+            )
+        self._size, self._scale, self._offset = pixel_scaling(preset)
+        set_tuning(self.backbone, tuning, layers=layers, rank=rank)
+        self.pool = TokenPooling(pooling, dtype=self.dtype_policy)
+
+    def build_features(self, inputs_shape: Any) -> int:
+        """Makes the pooling."""
+        width = int(self.backbone.output.shape[-1])
+        self.pool.build((None, None, width))
+        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        return width
+
+    def features(self, inputs: Any, training: bool | None) -> Any:
+        """Embeds uint8 [batch, height, width, 3]."""
+        pixels = ops.cast(inputs, "float32")
+        if tuple(inputs.shape[1:3]) != self._size:
+            pixels = ops.image.resize(pixels, self._size, "bilinear", antialias=True)
+        features = self.backbone(
+            pixels * self._scale + self._offset,
+            training=bool(training) and self.tuning != "none",
+        )
+        width = features.shape[-1]
+        positions = ops.reshape(features, (ops.shape(features)[0], -1, width))
+        return self.dropout_layer(self.pool(positions), training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor; the handle is resolved again."""
+        return {
+            **super().get_config(),
+            "handle": self.handle,
+            "tuning": self.tuning,
+            "layers": self.tuned_layers,
+            "rank": self.rank,
+            "pooling": self.pooling,
+            "dropout": self.dropout,
+        }
