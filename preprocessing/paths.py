@@ -85,12 +85,13 @@ class DataRoot:
             )
         self._real = os.path.realpath(self.root)
 
-    def sources(self, pattern: str, field: str) -> tuple[SourceFile, ...]:
+    def sources(self, pattern: str, field: str, least: int = 1) -> tuple[SourceFile, ...]:
         """Finds the files of a source, in the order of their names.
 
         Args:
             pattern: A path or glob below the root.
             field: The description's key, for messages.
+            least: 0 when none is fine.
 
         Raises:
             DescriptionError: Nothing matches, a format is unknown, or a file leaves the root.
@@ -103,7 +104,7 @@ class DataRoot:
             )
             if not os.path.isdir(path)
         ]
-        if not found:
+        if len(found) < least:
             raise DescriptionError(
                 f"{field}: {pattern}",
                 f"a source must exist below {self.root}",

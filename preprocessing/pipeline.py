@@ -23,6 +23,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from preprocessing.carrying import carry_past, keep_past
 from preprocessing.catalogue import Catalogue, build_catalogue, write_ids
 from preprocessing.comments import ReadComments
 from preprocessing.counting import TrainStatistics
@@ -39,7 +40,7 @@ from preprocessing.quality import CorePaths, find_core
 from preprocessing.ranges import ReadRange, cut_file, scans_for
 from preprocessing.rejecting import Refusals
 from preprocessing.representing import represent_features
-from preprocessing.shapes import media_bytes
+from preprocessing.shapes import shard_starts
 from preprocessing.spilling import read_table, save_array
 from preprocessing.splitting import find_cuts, require_train
 from preprocessing.stages import Stages
@@ -49,11 +50,7 @@ from tfrec.config import ColumnRules, DatasetConfig
 from tfrec.errors import DataError, DescriptionError, TfrecError
 from tfrec.schema import DataLayout, Manifest
 
-__all__ = ["preprocess"]
-
-# A shard of items is read at once by a trainer, so it stays well below a gigabyte.
-_SHARD_BYTES = 128 << 20
-_SHARD_ITEMS = 50_000
+__all__ = ["carry_out", "preprocess"]
 
 
 def preprocess(
@@ -66,6 +63,7 @@ def preprocess(
     max_rejected: float = 0.05,
     resume: bool = False,
     cache: str | Path | None = None,
+    appendable: bool = False,
     stream: TextIO | None = None,
 ) -> Manifest:
     """Prepares a data set; `out` appears, or is replaced, only when it is whole.
@@ -81,6 +79,7 @@ def preprocess(
         resume: Whether to go on with what an equal run left when it was broken off.
         cache: Folder for decoded and encoded media by content: what it knows isn't computed again.
             Several runs may share it at once.
+        appendable: Whether the validated rows are kept, so that `append` can add a day to them.
         stream: Where progress goes; `None` is silent.
 
     Returns:
@@ -91,6 +90,29 @@ def preprocess(
         RejectedRowsError: More was refused than allowed; refused rows are in `<out>.rejected`.
         DataError: A source is empty, damaged or unreadable, or the split leaves no train part.
     """
+    plan = make_plan(config, Path(data_root), encode, keep=appendable)
+    return carry_out(
+        plan,
+        Path(out),
+        beam_options=beam_options,
+        max_rejected=max_rejected,
+        resume=resume,
+        cache=cache,
+        stream=stream,
+    )
+
+
+def carry_out(
+    plan: Plan,
+    out: Path,
+    *,
+    beam_options: Sequence[str],
+    max_rejected: float,
+    resume: bool,
+    cache: str | Path | None,
+    stream: TextIO | None,
+) -> Manifest:
+    """Does what a plan says; the arguments and errors are those of `preprocess`."""
     if not 0 <= max_rejected <= 1:
         raise DescriptionError(
             "--max-rejected",
@@ -98,8 +120,7 @@ def preprocess(
             received=max_rejected,
             remedy="Write 0.05 for five percent",
         )
-    plan = make_plan(config, Path(data_root), encode)
-    with open_workspace(Path(out), plan.fingerprint, resume) as workspace:
+    with open_workspace(out, plan.fingerprint, resume) as workspace:
         stages = Stages(workspace.work, beam_options, stream)
         try:
             folder = None if cache is None else Path(cache)
@@ -134,6 +155,7 @@ class _Run:
         self._plan = plan
         self._cache = cache
         self._work = workspace.work
+        self._out = workspace.out
         self._layout = DataLayout(workspace.data)
         self._stages = stages
         self._ledger = Ledger(self._layout.rejected, max_rejected, workspace.refused)
@@ -144,9 +166,11 @@ class _Run:
         ranges, entities = self._read_entities()
         catalogue = self._build_catalogue(entities["items"])
         users = entities["users"]
-        interactions, comments = self._read_events(ranges, catalogue)
+        past = carry_past(self._plan, self._out, catalogue, self._work, self._stages, self._ledger)
+        new = self._read_events(ranges, catalogue)
+        interactions, comments = past["interactions"] + new[0], past["comments"] + new[1]
         cuts = self._cuts(interactions)
-        starts = self._item_starts(catalogue.size)
+        starts = shard_starts(self._plan.item_features, catalogue.size)
         statistics = TrainStatistics(catalogue.size)
         self._assemble(interactions, users, comments, cuts, starts, statistics)
         hashes = self._prepare(catalogue, starts, statistics)
@@ -161,6 +185,8 @@ class _Run:
             root=self._layout.root,
             cache=self._cache,
         )
+        if self._plan.keep:
+            keep_past(self._plan, self._layout.root, interactions, comments)
         writer = DataWriter(self._plan, self._stages, self._layout, self._work, statistics)
         return writer.write(starts, cuts, encoded, self._ledger)
 
@@ -170,13 +196,15 @@ class _Run:
         scans = {
             (source, index): scans_for(file, source, index)
             for source in files
-            for index, file in enumerate(files[source])
+            for index, file in enumerate(files[source], len(self._plan.before(source)))
         }
         large = {source for (source, _), blocks in scans.items() if blocks}
         blocks = [block for group in scans.values() for block in group]
         ranges = {
             source: [
-                cut for index, file in enumerate(files[source]) for cut in cut_file(file, index)
+                cut
+                for index, file in enumerate(files[source], len(self._plan.before(source)))
+                for cut in cut_file(file, index)
             ]
             for source in files.keys() - large
         }
@@ -187,7 +215,7 @@ class _Run:
         for (source, index), group in scans.items():
             if source in large:
                 counts = [next(results) for _ in group]
-                ranges.setdefault(source, []).extend(cut_file(files[source][index], index, counts))
+                ranges.setdefault(source, []).extend(cut_file(group[0].file, index, counts))
         self._count(results)
         tasks = self._entity_tasks(ranges, outputs, outputs.keys() & large)
         self._count(self._stages.run("read-large", "read large items and users", tasks))
@@ -247,7 +275,7 @@ class _Run:
             ReadInteractions(
                 key,
                 config.interactions,
-                self._plan.behaviour[part.index],
+                self._plan.meaning(part.index),
                 config.split,
                 part,
                 catalogue.ids,
@@ -283,12 +311,6 @@ class _Run:
             return self._plan.cuts
         times = [np.load(times_path(path), mmap_mode="r") for path in interactions]
         return find_cuts(times, split)
-
-    def _item_starts(self, items: int) -> list[int]:
-        each = sum(media_bytes(config) for config in self._plan.item_features.values()) + 4096
-        # Eight runs of a small catalogue keep several workers busy.
-        step = min(_SHARD_ITEMS, max(1, _SHARD_BYTES // each), max(256, -(-items // 8)))
-        return list(range(0, items, step))
 
     def _assemble(
         self,

@@ -17,6 +17,7 @@ from preprocessing.comments import comment_columns
 from preprocessing.entities import columns_of
 from preprocessing.interactions import interaction_columns
 from preprocessing.items import COMMENT_FEATURES
+from preprocessing.past import Past, PastFile
 from preprocessing.paths import DataRoot, SourceFile
 from preprocessing.quality import parse_window
 from preprocessing.ranges import RANGE_BYTES, file_columns
@@ -57,6 +58,9 @@ class Plan:
         partitions: Into how many parts users are divided.
         cuts: Given cut-off moments.
         encode: Whether frozen encoders run.
+        past: What was read before, when the run adds to it; `files` are then the new ones.
+        keep: Whether the output can be added to.
+        mark: Tells the data that is added to from any other.
     """
 
     config: DatasetConfig
@@ -67,6 +71,9 @@ class Plan:
     partitions: int
     cuts: tuple[int, int] | None
     encode: bool
+    past: Past | None = None
+    keep: bool = False
+    mark: str = ""
 
     @property
     def encoded(self) -> dict[str, FeatureConfig]:
@@ -76,8 +83,43 @@ class Plan:
         return {n: c for n, c in self.item_features.items() if c.encoder is not None}
 
     def names(self) -> dict[str, tuple[str, ...]]:
-        """File names of each source."""
-        return {source: tuple(f.name for f in files) for source, files in self.files.items()}
+        """File names of each source, those that were read before among them."""
+        return {
+            source: (
+                *(file.name for file in self.before(source)),
+                *(file.name for file in files),
+            )
+            for source, files in self.files.items()
+        }
+
+    def before(self, source: str) -> tuple[PastFile, ...]:
+        """Files of a source that were read before: the new ones count on from them."""
+        return self.past.files.get(source, ()) if self.past is not None else ()
+
+    def meaning(self, index: int) -> InteractionsSource:
+        """What the columns of a file of interactions mean, by its place among all."""
+        return self.behaviour[index - len(self.before("interactions"))]
+
+    def remember(self, tables: dict[str, int]) -> Past:
+        """What is kept of this run, so that it can be added to."""
+        united = self.config.interactions.united
+        files = {}
+        for source in tables:
+            new = self.files.get(source, ())
+            places = [0] * len(new)
+            if source == "interactions":
+                places = [united.index(meaning) for meaning in self.behaviour]
+            files[source] = self.before(source) + tuple(
+                PastFile(name=file.name, size=file.size, weight=_weight(file), source=place)
+                for file, place in zip(new, places, strict=True)
+            )
+        return Past(
+            root=str(self.root.resolve()),
+            encode=self.encode,
+            partitions=self.partitions,
+            files=files,
+            tables=tables,
+        )
 
     def id_columns(self) -> dict[str, list[tuple[SourceFile, str]]]:
         """The first file of each source with its id column, for users and for items."""
@@ -90,7 +132,7 @@ class Plan:
         items += [(file, source.item) for file, source in rows]
         if config.users is not None:
             users.append((self.files["users"][0], config.users.id))
-        if config.comments is not None:
+        if config.comments is not None and self.files["comments"]:
             users.append((self.files["comments"][0], config.comments.user))
             items.append((self.files["comments"][0], config.comments.item))
         return {"user": users, "item": items}
@@ -103,16 +145,27 @@ class Plan:
             for source, files in self.files.items()
         }
         parts = [self.config.model_dump(mode="json"), files, self.encode, str(self.root.resolve())]
+        parts += [self.keep, self.mark, self.past and self.past.model_dump(mode="json")]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def make_plan(config: DatasetConfig, data_root: Path, encode: bool) -> Plan:
+def make_plan(
+    config: DatasetConfig,
+    data_root: Path,
+    encode: bool,
+    keep: bool = False,
+    past: Past | None = None,
+    mark: str = "",
+) -> Plan:
     """Checks everything that can be checked without reading rows.
 
     Args:
         config: The description.
         data_root: What its paths are relative to.
         encode: Whether frozen encoders run.
+        keep: Whether the output can be added to.
+        past: What was read before: these files are left out.
+        mark: Tells the data that is added to from any other.
 
     Raises:
         DescriptionError: A source, column or feature is not what the description says.
@@ -121,7 +174,7 @@ def make_plan(config: DatasetConfig, data_root: Path, encode: bool) -> Plan:
     root = DataRoot(data_root)
     _check_names(config)
     parse_window(config.interactions.since, config.interactions.until)
-    files, behaviour = _find_files(root, config)
+    files, behaviour = _find_files(root, config, past)
     for source, columns, needed in _wanted_columns(config):
         for file in files[source]:
             _check_columns(source, file, columns, needed)
@@ -147,20 +200,27 @@ def make_plan(config: DatasetConfig, data_root: Path, encode: bool) -> Plan:
         files=files,
         behaviour=behaviour,
         item_features=features,
-        partitions=_partitions(files["interactions"]),
+        partitions=_partitions(files["interactions"], past),
         cuts=given_cuts(config.split),
         encode=encode,
+        past=past,
+        keep=keep,
+        mark=mark,
     )
 
 
 def _find_files(
-    root: DataRoot, config: DatasetConfig
+    root: DataRoot, config: DatasetConfig, past: Past | None
 ) -> tuple[dict[str, tuple[SourceFile, ...]], tuple[InteractionsSource, ...]]:
     """The files of each source, and for each file of interactions what its columns mean."""
     files = {"items": root.sources(config.items.path, "items.path")}
     found: list[SourceFile] = []
     behaviour: list[InteractionsSource] = []
+    known = past.files if past is not None else {}
+    read = {file.source for file in known.get("interactions", ())}
     for place, source in enumerate(config.interactions.united):
+        if place in read:
+            continue
         where = f"interactions.also.{place - 1}.path" if place else "interactions.path"
         own = root.sources(source.path, where)
         found += own
@@ -169,7 +229,9 @@ def _find_files(
     if config.users is not None:
         files["users"] = root.sources(config.users.path, "users.path")
     if config.comments is not None:
-        files["comments"] = root.sources(config.comments.path, "comments.path")
+        names = {file.name for file in known.get("comments", ())}
+        found = list(root.sources(config.comments.path, "comments.path", least=not names))
+        files["comments"] = tuple(file for file in found if file.name not in names)
     return files, tuple(behaviour)
 
 
@@ -184,15 +246,17 @@ def _wanted_columns(config: DatasetConfig) -> Iterator[tuple[str, list[str], lis
         yield "comments", columns, columns
 
 
-def _partitions(files: tuple[SourceFile, ...]) -> int:
+def _partitions(files: tuple[SourceFile, ...], past: Past | None) -> int:
     """A partition holds about as much as a range, so that both cost alike."""
-    size = sum(
-        file.size * (_COMPRESSION if file.compressed or file.format == "parquet" else 1)
-        for file in files
-    )
+    before = past.files["interactions"] if past is not None else ()
+    size = sum(map(_weight, files)) + sum(file.weight for file in before)
     # Two for anything that is worth two workers.
     least = 2 if size > 1 << 20 else 1
     return min(_MOST_PARTITIONS, max(least, math.ceil(size / RANGE_BYTES)))
+
+
+def _weight(file: SourceFile) -> int:
+    return file.size * (_COMPRESSION if file.compressed or file.format == "parquet" else 1)
 
 
 def _check_columns(source: str, file: SourceFile, wanted: list[str], needed: list[str]) -> None:

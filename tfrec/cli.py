@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate": "write a small music service as real files, every modality in it",
     "infer": "draft a dataset description from files",
     "preprocess": "integrate, validate, split and encode raw files into TFRecords, by Beam",
+    "append": "add new events to prepared data without reading the old ones again",
     "inspect": "show prepared data in a page: distributions, samples, anomalies, drift",
     "train": "train a two-tower model on prepared data",
     "tune": "search a model's settings on the validation part",

@@ -19,6 +19,7 @@ EXAMPLES = [
     "tfrec preprocess movielens-small data --data-root movielens",
     "tfrec preprocess my.yaml data --set split.test=0.2 --set interactions.path=other.csv",
     "tfrec preprocess my.yaml data --cache media-cache   # a second run encodes what changed",
+    "tfrec preprocess my.yaml data --appendable   # then: tfrec append data events/tuesday.csv",
     "tfrec preprocess my.yaml data --no-encode --max-rejected 0.01",
     "tfrec preprocess my.yaml data --json -- --direct_num_workers=4   # options of Apache Beam",
 ]
@@ -59,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="keep decoded and encoded media by content, and don't compute again what is kept",
     )
+    add(
+        "--appendable",
+        action="store_true",
+        help="keep the validated rows in OUT/past, so that `tfrec append` can add a day to them",
+    )
     add("--json", action="store_true", help="print the manifest's counts as JSON")
 
 
@@ -80,13 +86,15 @@ def run(arguments: argparse.Namespace) -> int:
         max_rejected=arguments.max_rejected,
         resume=arguments.resume,
         cache=arguments.cache,
+        appendable=arguments.appendable,
         stream=sys.stderr,
     )
-    print(_counts(manifest) if arguments.json else _sentence(arguments.out, manifest))
+    print(counts_of(manifest) if arguments.json else sentence_of(arguments.out, manifest))
     return 0
 
 
-def _counts(manifest: Manifest) -> str:
+def counts_of(manifest: Manifest) -> str:
+    """The manifest's counts as JSON."""
     return manifest.model_dump_json(
         include={
             "items",
@@ -103,7 +111,8 @@ def _counts(manifest: Manifest) -> str:
     )
 
 
-def _sentence(out: Path, manifest: Manifest) -> str:
+def sentence_of(out: Path, manifest: Manifest) -> str:
+    """What a person wants to know of a run."""
     events = ", ".join(f"{count:,} {split}" for split, count in manifest.events.items())
     refused = sum(manifest.rejected.values())
     rejected = f" {refused:,} rows and files refused: see {out / 'rejected'}." if refused else ""
