@@ -35,6 +35,7 @@ COMMANDS = {
     "recommend": "write ranked items for the users of a split to a Parquet file",
     "index": "find the fastest approximate index with the recall that is wanted",
     "export": "publish a blessed run as a SavedModel version for TensorFlow Serving",
+    "catalog": "add, remove or update items of a published model, without training",
     "serve": "answer gRPC requests as TensorFlow Serving does",
     "query": "ask a server for recommendations",
     "skew": "hold a server's answers and requests against what a run was trained on",

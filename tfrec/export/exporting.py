@@ -8,15 +8,19 @@ from pathlib import Path
 
 from tfrec.errors import ExportError
 from tfrec.export.archive import write_saved_model
+from tfrec.export.catalogue_file import CatalogueFile
 from tfrec.export.from_run import serving_source
 from tfrec.export.gallery import write_gallery
 from tfrec.export.index_choice import IndexOptions, choose_index
+from tfrec.export.item_columns import title_feature
 from tfrec.export.model_card import model_card
 from tfrec.export.publish import publishing
 from tfrec.export.serving_graph import ServingGraph
+from tfrec.export.source import ServingSource
 from tfrec.export.verify import Verification, verify_saved_model
 from tfrec.export.warmup import sample_requests, write_warmup
-from tfrec.training import load_run
+from tfrec.index import Index
+from tfrec.training import Run, load_run
 
 __all__ = ["Export", "export_run"]
 
@@ -95,11 +99,23 @@ def export_run(
             folder, source, requests, exact=chosen.tuning is None, error=chosen.index.error
         )
         write_warmup(folder, model.name, requests)
+        _catalogue_file(trained, source, chosen.index).write(folder)
         write_gallery(trained, source, folder, pictures)
         signatures = list(graph.endpoints)
         card = model_card(trained, source, chosen.summary, verification, verdict, signatures)
         (folder / "model_card.md").write_text(card, encoding="utf-8")
     return Export(model / str(number), number, verification, tuple(signatures), chosen.summary)
+
+
+def _catalogue_file(run: Run, source: ServingSource, index: Index) -> CatalogueFile:
+    specs = run.manifest.item_features
+    return CatalogueFile.of(
+        source,
+        index,
+        id_column=run.manifest.dataset.items.id,
+        features={spec.name: spec.config for spec in specs},
+        title=title_feature(specs),
+    )
 
 
 def _verdict(run: Path, force: bool) -> str:

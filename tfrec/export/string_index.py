@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from tfrec.errors import ExportError
 
-__all__ = ["StringIndex"]
+__all__ = ["StringIndex", "index_arrays"]
 
 # FarmHash's Fingerprint64, the same on every machine, in the positive half of int64.
 _BUCKETS = 2**63 - 1
@@ -46,24 +46,11 @@ class StringIndex(tf.Module):
 
     def __init__(self, values: Sequence[str | bytes], name: str) -> None:
         super().__init__(name=f"{name.replace('/', '_')}_strings")
-        rows = np.empty(len(values), np.object_)
-        rows[:] = [value.encode() if isinstance(value, str) else bytes(value) for value in values]
-        prints = tf.strings.to_hash_bucket_fast(tf.constant(rows, tf.string), _BUCKETS).numpy()
-        order = np.argsort(prints, kind="stable")
-        same = np.flatnonzero(np.diff(prints[order]) == 0)
-        if len(same):
-            raise ExportError(
-                name,
-                "the strings of an index are distinct",
-                received=f"{rows[order[same[0]]]!r} and {rows[order[same[0] + 1]]!r}",
-                remedy="Give one of them another name",
-            )
-        # A spare last row answers for position -1, and keeps an empty index searchable.
-        self.values = _variable(np.append(rows, b""), tf.string, f"{name}/values")
-        self.fingerprints = _variable(prints[order], tf.int64, f"{name}/fingerprints")
-        self.order = _variable(
-            np.append(order, len(rows)).astype(np.int32), tf.int32, f"{name}/order"
-        )
+        arrays = index_arrays(values, name)
+        self.values = _variable(arrays[f"{name}/values"], tf.string, f"{name}/values")
+        prints = arrays[f"{name}/fingerprints"]
+        self.fingerprints = _variable(prints, tf.int64, f"{name}/fingerprints")
+        self.order = _variable(arrays[f"{name}/order"], tf.int32, f"{name}/order")
 
     @property
     def size(self) -> tf.Tensor:
@@ -96,6 +83,36 @@ class StringIndex(tf.Module):
             string of the same shape.
         """
         return tf.gather(self.values, tf.where(positions < 0, self.size, positions))
+
+
+def index_arrays(values: Sequence[str | bytes], name: str) -> dict[str, np.ndarray]:
+    """What an index of strings keeps, by the names of its variables.
+
+    Args:
+        values: Distinct strings.
+        name: What they are.
+
+    Raises:
+        ExportError: As for `StringIndex`.
+    """
+    rows = np.empty(len(values), np.object_)
+    rows[:] = [value.encode() if isinstance(value, str) else bytes(value) for value in values]
+    prints = tf.strings.to_hash_bucket_fast(tf.constant(rows, tf.string), _BUCKETS).numpy()
+    order = np.argsort(prints, kind="stable")
+    same = np.flatnonzero(np.diff(prints[order]) == 0)
+    if len(same):
+        raise ExportError(
+            name,
+            "the strings of an index are distinct",
+            received=f"{rows[order[same[0]]]!r} and {rows[order[same[0] + 1]]!r}",
+            remedy="Give one of them another name",
+        )
+    return {
+        # A spare last row answers for position -1, and keeps an empty index searchable.
+        f"{name}/values": np.append(rows, b""),
+        f"{name}/fingerprints": prints[order],
+        f"{name}/order": np.append(order, len(rows)).astype(np.int32),
+    }
 
 
 def _variable(value: np.ndarray, dtype: tf.DType, name: str) -> tf.Variable:
