@@ -189,7 +189,12 @@ class ClosedFormView(View):
         some = {name: tf.gather(value, rows) for name, value in inputs.items()}
         described = self._described(some)
         present = {name: tf.cast(some[schema.present(name)], tf.bool) for name in self.blocks}
-        found = shapley(lambda masks: self._placed(described, masks), present)
+
+        def placed(masks: Mapping[str, Any], copies: int) -> tf.Tensor:
+            several = {name: tf.tile(block, [copies, 1]) for name, block in described.items()}
+            return self._placed(several, masks)
+
+        found = shapley(placed, present)
         room = [tf.shape(vectors, tf.int64)[0], self.cold_rank]
         parts: Parts = {BEHAVIOUR: tf.where(by_content[:, None], 0.0, vectors)}
         for name, part in found.items():

@@ -219,8 +219,12 @@ class NeuralView(View):
         """What `item` is the sum of: Shapley values of the fused vector, and the biases."""
         vectors, masks = self._modalities(inputs, False)
 
-        def with_bias(some: Any) -> Any:
-            output = self._fused(vectors, some, False)
+        def with_bias(some: Any, copies: int) -> Any:
+            several = {
+                name: ops.tile(vector, (copies, *(1 for _ in vector.shape[1:])))
+                for name, vector in vectors.items()
+            }
+            output = self._fused(several, some, False)
             if not self.item_bias:
                 return output
             bias = ops.cast(self.content_bias(output), "float32")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,61 +60,79 @@ class QueryParts(NamedTuple):
     others: Parts
 
 
-def shapley(value: Callable[[Mapping[str, Any]], Any], present: Mapping[str, Any]) -> Parts:
+def shapley(value: Callable[[Mapping[str, Any], int], Any], present: Mapping[str, Any]) -> Parts:
     """Shapley values of a vector over the modalities that it is made of.
 
     Args:
-        value: From masks, bool [batch] by modality, to float [batch, dimension].
-        present: The masks of what is there; what is missing gets 0.
+        value: From masks, bool [copies * batch] by modality, and how many copies of the batch stand
+            one after another, to float [copies * batch, dimension]: all subsets in one call, since
+            a graph with each of them written out takes minutes to load.
+        present: bool [batch], what is there; what is missing gets 0.
 
     Returns:
         float32 [batch, dimension] by modality, and `base`: the vector of nothing. They add up to
-        `value(present)`.
+        the value of `present`.
 
     Example:
-        >>> both = lambda m: tf.cast(m["a"] & m["b"], tf.float32)[:, None] * 2 + 1
+        >>> both = lambda m, copies: tf.cast(m["a"] & m["b"], tf.float32)[:, None] * 2 + 1
         >>> parts = shapley(both, {"a": tf.constant([True]), "b": tf.constant([True])})
         >>> {name: float(part[0, 0]) for name, part in parts.items()}
         {'a': 1.0, 'b': 1.0, 'base': 1.0}
     """
     names = list(present)
-    known: dict[frozenset[str], Any] = {}
+    members, weights = _subsets(len(names))
+    copies = len(members)
+    masks = {
+        name: tf.reshape(members[:, place, None] & tf.cast(present[name], tf.bool)[None], [-1])
+        for place, name in enumerate(names)
+    }
+    worth = tf.cast(value(masks, copies), tf.float32)
+    worth = tf.reshape(worth, [copies, -1, worth.shape[-1]])
+    gains = tf.einsum("ms,sbd->mbd", weights, worth)
+    # Rounding of many sums must not give a share to what isn't there.
+    parts = {
+        name: tf.where(tf.cast(present[name], tf.bool)[:, None], gains[place], 0.0)
+        for place, name in enumerate(names)
+    }
+    return {**parts, BASE: worth[0]}
 
-    def worth(members: frozenset[str]) -> Any:
-        if members not in known:
-            masks = {
-                name: mask if name in members else tf.zeros_like(mask)
-                for name, mask in present.items()
-            }
-            known[members] = tf.cast(value(masks), tf.float32)
-        return known[members]
 
-    parts = {name: tf.zeros_like(worth(frozenset())) for name in names}
-    for name, members, weight in _steps(names):
-        gain = worth(members | {name}) - worth(members)
-        parts[name] += weight * gain
-    return {**parts, BASE: worth(frozenset())}
+def _subsets(players: int) -> tuple[np.ndarray, np.ndarray]:
+    """Subsets, bool [S, players], the empty one first, and what each counts, float32 [players, S].
+
+    A player's Shapley value is the sum of the subsets' values times its row.
+    """
+    places: dict[frozenset[int], int] = {frozenset(): 0}
+    counted: list[tuple[int, int, float]] = []
+    for player, others, weight in _steps(players):
+        before = places.setdefault(others, len(places))
+        after = places.setdefault(others | {player}, len(places))
+        counted += [(player, after, weight), (player, before, -weight)]
+    members = np.zeros((len(places), players), bool)
+    for subset, place in places.items():
+        members[place, list(subset)] = True
+    weights = np.zeros((players, len(places)))
+    for player, place, weight in counted:
+        weights[player, place] += weight
+    return members, weights.astype(np.float32)
 
 
-def _steps(names: Sequence[str]) -> list[tuple[str, frozenset[str], float]]:
-    """Which modality joins which others, and how much that counts."""
-    count = len(names)
-    if count <= _ALL_SUBSETS:
-        steps = []
-        for name in names:
-            others = [other for other in names if other != name]
-            for size in range(count):
-                weight = 1.0 / (count * math.comb(count - 1, size))
-                for members in itertools.combinations(others, size):
-                    steps.append((name, frozenset(members), weight))
-        return steps
+def _steps(players: int) -> list[tuple[int, frozenset[int], float]]:
+    """Which player joins which others, and how much that counts."""
+    if players <= _ALL_SUBSETS:
+        return [
+            (player, frozenset(some), 1.0 / (players * math.comb(players - 1, size)))
+            for player in range(players)
+            for size in range(players)
+            for some in itertools.combinations(set(range(players)) - {player}, size)
+        ]
     random = np.random.default_rng(0)
-    drawn = [list(random.permutation(names)) for _ in range(_ORDERS)]
+    drawn = [random.permutation(players).tolist() for _ in range(_ORDERS)]
     orders = [*drawn, *(order[::-1] for order in drawn)]
     return [
-        (str(order[place]), frozenset(map(str, order[:place])), 1.0 / len(orders))
+        (order[place], frozenset(order[:place]), 1.0 / len(orders))
         for order in orders
-        for place in range(count)
+        for place in range(players)
     ]
 
 
