@@ -1,6 +1,6 @@
 # One command each, the same for people and CI. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format bench lock clean
+.PHONY: help setup demo test test-fast check format bench flink lock clean
 BIN := .venv/bin
 WORKDIR ?= tfrec-demo
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -32,6 +32,13 @@ format: setup  ## let ruff lay out the code
 
 bench: setup  ## each benchmark runs ours and its peer; the last line is one JSON object
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+FLINK ?= 1.19
+BEAM ?= $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' requirements.lock)
+flink: setup  ## preprocessing on a Flink mini-cluster, compared with the local runner (Java, Maven)
+	mvn -q -B dependency:copy -DoutputDirectory=build/flink \
+	  -Dartifact=org.apache.beam:beam-runners-flink-$(FLINK)-job-server:$(BEAM)
+	$(BIN)/pytest -q -rs tests/preprocessing/test_runners.py -k flink_gives
 
 lock: setup  ## resolve requirements.lock anew from setup.py
 	$(BIN)/uv pip compile setup.py --all-extras --universal --python-version 3.11 --generate-hashes \
