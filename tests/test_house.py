@@ -13,7 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tfrec", "preprocessing", "serving")
 
 # Each layer may import itself and the layers named here; docs/design.md draws the same picture.
-CONTRACT = {"tfrec", "tfrec.errors", "tfrec.fingerprint", "tfrec.config", "tfrec.schema"}
+CONTRACT = {
+    "tfrec",
+    "tfrec.errors",
+    "tfrec.fingerprint",
+    "tfrec.config",
+    "tfrec.schema",
+    "tfrec.published",
+}
 MEDIA = {"tfrec.media", "tfrec.encoders", "tfrec.registry"}
 LAYERS = {
     "tfrec.fusion",
@@ -31,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "tfrec.fingerprint": set(),
     "tfrec.config": {"tfrec.errors"},
     "tfrec.schema": {"tfrec.errors", "tfrec.config"},
+    "tfrec.published": {"tfrec.errors"},
     "tfrec.registry": CONTRACT,
     "tfrec.simulate": CONTRACT,
     "tfrec.media": CONTRACT,
@@ -46,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "tfrec.evaluation": CONTRACT | INPUT | EVALUATION | TEACHERS,
     "tfrec.online": CONTRACT | {"tfrec.evaluation", "tfrec.simulate", "tfrec.inspection"},
     "tfrec.training": CONTRACT | MEDIA | LAYERS | INPUT | MODEL | EVALUATION | TEACHERS,
+    "tfrec.experiments": CONTRACT | INPUT | EVALUATION | TRAINING,
     "tfrec.inspection": CONTRACT | INPUT,
     "tfrec.index": CONTRACT | MEDIA,
     "tfrec.export": CONTRACT

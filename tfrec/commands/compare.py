@@ -1,19 +1,26 @@
-"""`tfrec compare`: runs against each other on the same users, with intervals."""
+"""`tfrec compare`: runs against each other on the same users; configurations are trained first."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
 
 from tfrec.errors import DataError, DescriptionError
+from tfrec.schema import DataLayout
 
-SUMMARY = "Compare evaluated runs user by user; runs that differ only in their seed are one system."
+SUMMARY = (
+    "Compare evaluated runs user by user; runs that differ only in their seed are one system."
+    " Given prepared data and configurations, train and evaluate them all first, and print a table."
+)
 EXAMPLES = [
     "tfrec compare run-new run-old",
     "tfrec compare new-seed0 new-seed1 new-seed2 old-seed0 old-seed1 --output comparison",
     "tfrec compare run-new run-old --json | jq .verdicts",
+    "tfrec compare data ids content multimodal --seeds 3 --out compared   # goes on when repeated",
+    "tfrec compare data my.yaml --vary item.fusion.type=gated,weighted,low_rank --out fusions",
 ]
 
 
@@ -23,10 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "runs",
         metavar="RUN",
-        type=Path,
         nargs="+",
         help="what `tfrec evaluate` has evaluated; the first one's system is held against the"
-        " others",
+        " others. Or prepared data, followed by configurations: files or shipped names",
     )
     add(
         "--output",
@@ -35,13 +41,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write compare.json, compare.html and compare.svg there",
     )
     add("--json", action="store_true", help="print compare.json instead of the table")
+    several = parser.add_argument_group("to train configurations")
+    add = several.add_argument
+    add("--out", type=Path, metavar="DIR", help="where runs, table.md and table.svg go")
+    add("--seeds", type=int, metavar="N", help="trainings of each configuration (1)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="override of all configurations; may be repeated",
+    )
+    add(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="KEY=A,B,C",
+        help="train each configuration with each value; may be repeated",
+    )
+    add(
+        "--import",
+        action="append",
+        default=[],
+        dest="imports",
+        metavar="MODULE",
+        help="module that registers components of your own; may be repeated",
+    )
+    add("--split", choices=("validation", "test"), help="evaluated part (test)")
+    add("--max-users", type=int, metavar="N", help="evaluate a sample of the users")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compares, prints, and writes."""
+    if DataLayout(arguments.runs[0]).manifest_path.is_file():
+        return _train(arguments)
+    unused = [
+        option
+        for option, value in (
+            ("--out", arguments.out),
+            ("--seeds", arguments.seeds),
+            ("--set", arguments.overrides),
+            ("--vary", arguments.vary),
+            ("--import", arguments.imports),
+            ("--split", arguments.split),
+            ("--max-users", arguments.max_users),
+        )
+        if value
+    ]
+    if unused:
+        raise DescriptionError(
+            unused[0],
+            "the option trains configurations, so the first argument must be prepared data",
+            received=arguments.runs[0],
+            remedy="Name the data first, or leave the option out to compare runs",
+        )
     if len(arguments.runs) < 2:
         raise DescriptionError(
-            "RUN", "a comparison takes at least two runs", received=str(arguments.runs[0])
+            "RUN", "a comparison takes at least two runs", received=arguments.runs[0]
         )
     from tfrec.evaluation.comparison import Comparison, bar_chart, compare, group_runs, page
 
@@ -70,6 +127,55 @@ def run(arguments: argparse.Namespace) -> int:
         print(line)
     if arguments.output is not None:
         print(arguments.output)
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    data, *configs = arguments.runs
+    if not configs:
+        raise DescriptionError(
+            "CONFIG",
+            "prepared data is followed by configurations",
+            received="none",
+            remedy="For example tfrec compare data ids multimodal --out compared",
+        )
+    if arguments.out is None:
+        raise DescriptionError(
+            "--out", "trained runs need a place", received="none", remedy="Add --out DIR"
+        )
+    if (arguments.seeds is not None and arguments.seeds < 1) or (
+        arguments.max_users is not None and arguments.max_users < 1
+    ):
+        raise DescriptionError(
+            "--seeds, --max-users",
+            "both are at least 1",
+            received=f"{arguments.seeds}, {arguments.max_users}",
+        )
+    from tfrec.experiments.systems import read_systems
+
+    systems = read_systems(configs, arguments.overrides, arguments.vary)
+    # TensorFlow takes seconds to load; a wrong configuration is told before.
+    from tfrec.experiments import bar_chart, markdown, rows_of, train_systems
+    from tfrec.registry import import_components
+
+    import_components(arguments.imports)
+    results = train_systems(
+        data,
+        systems,
+        arguments.out,
+        seeds=arguments.seeds or 1,
+        split=arguments.split or "test",
+        max_users=arguments.max_users,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    rows = rows_of(results)
+    text = json.dumps([row.model_dump() for row in rows], indent=1) + "\n"
+    table = markdown(rows)
+    _write(
+        arguments.output or arguments.out,
+        {"table.md": table, "table.json": text, "table.svg": bar_chart(rows)},
+    )
+    print(text if arguments.json else table, end="")
     return 0
 
 
