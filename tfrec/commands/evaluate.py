@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from tfrec.errors import DescriptionError
 
@@ -18,6 +19,8 @@ EXAMPLES = [
     "tfrec evaluate run --json | jq .verdict",
 ]
 _DEPTH = 100
+# Items taken apart in one step.
+_ITEMS = 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,10 +77,13 @@ def run(arguments: argparse.Namespace) -> int:
     from tfrec import baselines
     from tfrec.evaluation import (
         DEFAULT_KS,
+        MAX_ITEMS,
         HeldOut,
         evaluate,
         load_gate,
+        measure_contributions,
         measure_latency,
+        primary_metric,
         rank_baselines,
         rank_vectors,
         read_last,
@@ -120,6 +126,11 @@ def run(arguments: argparse.Namespace) -> int:
         seen = held_out.seen.take(np.array([row]))
         return top_k(query, vectors, _DEPTH, seen=seen, candidates=held_out.candidates)
 
+    primary = primary_metric(ks or DEFAULT_KS)
+    contributions: Any = ()
+    if len(vectors) <= MAX_ITEMS:
+        parts = _item_parts(trained)
+        contributions = measure_contributions(held_out, queries, vectors, parts, primary)
     media = read_media(trained.data)
     found = evaluate(
         held_out,
@@ -130,6 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
         ks=ks or DEFAULT_KS,
         gate=gate,
         last=last,
+        contributions=contributions,
         latency=measure_latency(ask, len(held_out)),
         modalities={**held_out.items.present, **media.present},
     )
@@ -140,3 +152,21 @@ def run(arguments: argparse.Namespace) -> int:
         print(table(found))
         print("  ".join(str(path) for path in files))
     return 1 if arguments.strict and not found.verdict.blessed else 0
+
+
+def _item_parts(trained: Any) -> dict[str, Any]:
+    """What each modality adds to every item's vector, float32 [N, D]."""
+    import numpy as np
+    import tensorflow as tf
+
+    from tfrec.model.parts import BASE
+
+    traced = tf.function(trained.model.item_tower.parts, reduce_retracing=True)
+    found: dict[str, list[Any]] = {}
+    for start in range(0, len(trained.items), _ITEMS):
+        rows = np.arange(start, min(start + _ITEMS, len(trained.items)))
+        inputs = {name: tf.constant(value) for name, value in trained.item_inputs(rows).items()}
+        for name, part in traced(inputs).items():
+            found.setdefault(name, []).append(part.numpy())
+    # What is said of every item alike changes no order.
+    return {name: np.concatenate(blocks) for name, blocks in found.items() if name != BASE}

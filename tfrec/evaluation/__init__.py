@@ -2,6 +2,7 @@
 
 from tfrec.evaluation.candidates import read_candidates
 from tfrec.evaluation.compressed_rows import CompressedRows
+from tfrec.evaluation.contributions import MAX_ITEMS, measure_contributions
 from tfrec.evaluation.evaluate import DEFAULT_KS, evaluate, primary_metric
 from tfrec.evaluation.figures import Evaluation
 from tfrec.evaluation.gate import GateConfig, judge, load_gate, read_last, write_verdict
@@ -21,6 +22,7 @@ from tfrec.evaluation.writing import write_evaluation
 
 __all__ = [
     "DEFAULT_KS",
+    "MAX_ITEMS",
     "CompressedRows",
     "Evaluation",
     "GateConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "judge",
     "load_gate",
     "mean",
+    "measure_contributions",
     "measure_latency",
     "minimum_detectable_effect",
     "paired_difference",

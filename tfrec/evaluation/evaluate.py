@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from tfrec.baselines import content_matrix, has_content
 from tfrec.evaluation import beyond_accuracy
 from tfrec.evaluation.calibration import read_calibration
-from tfrec.evaluation.figures import Calibration, Compared, Evaluation, Figure, Slice, System
+from tfrec.evaluation.figures import (
+    Calibration,
+    Compared,
+    Contribution,
+    Evaluation,
+    Figure,
+    Slice,
+    System,
+)
 from tfrec.evaluation.gate import MODEL, GateConfig, judge
 from tfrec.evaluation.held_out import HeldOut
 from tfrec.evaluation.metrics import RankedLists, Values
@@ -47,6 +55,7 @@ def evaluate(
     last: Evaluation | None = None,
     modalities: Mapping[str, NDArray[np.bool_]] | None = None,
     latency: Mapping[str, float] | None = None,
+    contributions: Sequence[Contribution] = (),
 ) -> Evaluation:
     """Measures every system's lists in every slice.
 
@@ -61,6 +70,7 @@ def evaluate(
         last: Figures of the last blessed run, for a gate that looks at it.
         modalities: Presence by item feature, for slices.
         latency: What `measure_latency` found of the model.
+        contributions: What `measure_contributions` found.
 
     Returns:
         What `metrics.json` holds.
@@ -89,6 +99,7 @@ def evaluate(
         catalogue=catalogue,
         options={ranked.name: dict(ranked.options) for ranked in rankings if ranked.options},
         exposure=_exposure(rankings, held_out),
+        contributions=tuple(contributions),
         calibration=calibration,
     )
 

@@ -6,7 +6,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Calibration", "Check", "Compared", "Evaluation", "Figure", "Slice", "System", "Verdict"]
+__all__ = [
+    "Calibration",
+    "Check",
+    "Compared",
+    "Contribution",
+    "Evaluation",
+    "Figure",
+    "Slice",
+    "System",
+    "Verdict",
+]
 
 FORMAT_VERSION = 1
 
@@ -42,6 +52,22 @@ class Compared(_Frozen):
     high: float
     p_value: float
     detectable: float | None
+
+
+class Contribution(_Frozen):
+    """What one modality adds to the model's lists over the whole catalogue.
+
+    Attributes:
+        name: Of the item feature, or `behaviour`.
+        without: The primary metric when its share of every score is taken away.
+        lost: The metric as it is minus that, the same users; its 95 % interval is `low` to `high`.
+    """
+
+    name: str
+    without: float
+    lost: float
+    low: float
+    high: float
 
 
 class System(_Frozen):
@@ -127,6 +153,7 @@ class Evaluation(_Frozen):
         options: By baseline, what validation chose.
         exposure: By system, share of the top 10 places by popularity group, least popular first;
             `history` is the share of the users' own past.
+        contributions: What each modality adds, the greatest first; empty when it was not measured.
         calibration: Of the model at the primary metric's depth; `null` when it was not measured.
     """
 
@@ -144,6 +171,7 @@ class Evaluation(_Frozen):
     catalogue: dict[str, dict[str, float | None]]
     options: dict[str, dict[str, Any]]
     exposure: dict[str, tuple[float, ...]]
+    contributions: tuple[Contribution, ...] = ()
     calibration: Calibration | None = None
 
     def slice(self, name: str) -> Slice | None:

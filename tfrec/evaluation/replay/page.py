@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from html import escape
 
 from tfrec.evaluation.replay.figures import PeriodFigures, Replay
-from tfrec.evaluation.report.charts import Point, over_time
+from tfrec.evaluation.report.charts import Point
+from tfrec.evaluation.report.over_time import over_time
 from tfrec.evaluation.report.style import CSS
 
 __all__ = ["chart", "page", "table"]

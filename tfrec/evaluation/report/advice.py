@@ -36,6 +36,12 @@ def _against_baselines(found: Evaluation) -> list[str]:
             " want, and that timestamps are right; then train longer or with a lower learning rate"
             " (`--set optimizer.learning_rate=3e-4`)."
         ]
+    if found.model == "multimodal":
+        return [
+            f"{compared.baseline} beats the model: a linear view of behaviour knows something that"
+            " it doesn't. Search its settings on the validation part (`tfrec tune`), or train"
+            " longer."
+        ]
     return [
         f"{compared.baseline} beats the model: a linear view of behaviour knows something that it"
         " doesn't. Use the `multimodal` configuration, whose closed-form view starts from such a"
@@ -44,6 +50,24 @@ def _against_baselines(found: Evaluation) -> list[str]:
 
 
 def _cold(found: Evaluation) -> list[str]:
+    return [*_cold_quality(found), *_cold_places(found)]
+
+
+def _cold_places(found: Evaluation) -> list[str]:
+    wanted, share = found.slice("cold in all"), found.catalogue[MODEL].get("cold_share@10")
+    if wanted is None or share is None:
+        return []
+    liked = wanted.relevant / found.slices[0].relevant
+    if liked < 0.05 or share > liked / 5:
+        return []
+    return [
+        f"New items get {share:.1%} of the places, and {liked:.0%} of what people went on to like"
+        " was new: keep some places for them, ranked among themselves (`tfrec recommend"
+        " --candidates`), until they have behaviour."
+    ]
+
+
+def _cold_quality(found: Evaluation) -> list[str]:
     cold = found.slice("cold")
     if cold is None:
         return []

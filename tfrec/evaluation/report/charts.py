@@ -7,13 +7,26 @@ from dataclasses import dataclass
 from html import escape
 from math import floor, isfinite, log10
 
-__all__ = ["Point", "bars", "intervals", "lines", "over_time", "reliability"]
+__all__ = [
+    "LETTER",
+    "WIDTH",
+    "Loss",
+    "Point",
+    "bars",
+    "cut",
+    "intervals",
+    "lines",
+    "losses",
+    "reliability",
+    "steps",
+    "svg",
+]
 
 _ROW = 30
 # Narrow enough that its letters stay readable on a phone; the style sheet bounds it on a desk.
-_WIDTH = 440
+WIDTH = 440
 # What a bold letter takes, on a phone, where they are larger.
-_LETTER = 9.2
+LETTER = 9.2
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,24 @@ class Point:
     strong: bool = False
 
 
-def _steps(low: float, high: float, count: int = 4) -> list[float]:
+@dataclass(frozen=True)
+class Loss:
+    """A row of a chart of differences.
+
+    Attributes:
+        label: What it is.
+        value, low, high: The difference and its interval.
+        sure: Whether the interval leaves 0 out.
+    """
+
+    label: str
+    value: float
+    low: float
+    high: float
+    sure: bool
+
+
+def steps(low: float, high: float, count: int = 4) -> list[float]:
     """Round numbers that span a range."""
     span = max(high - low, 1e-12)
     step = 10.0 ** floor(log10(span / count))
@@ -48,7 +78,7 @@ def _steps(low: float, high: float, count: int = 4) -> list[float]:
     return ticks
 
 
-def _cut(label: str, longest: int) -> str:
+def cut(label: str, longest: int) -> str:
     """A label that fits; the number of users at its end stays."""
     if len(label) <= longest:
         return label
@@ -58,7 +88,8 @@ def _cut(label: str, longest: int) -> str:
     return name[: max(longest - len(rest) - 3, 1)] + "…" + bracket + rest
 
 
-def _svg(width: int, height: int, title: str, body: Sequence[str]) -> str:
+def svg(width: int, height: int, title: str, body: Sequence[str]) -> str:
+    """A drawing with its title for screen readers."""
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">'
         + "".join(body)
@@ -66,7 +97,7 @@ def _svg(width: int, height: int, title: str, body: Sequence[str]) -> str:
     )
 
 
-def intervals(points: Sequence[Point], title: str, *, width: int = _WIDTH) -> str:
+def intervals(points: Sequence[Point], title: str, *, width: int = WIDTH) -> str:
     """Means with their intervals, one row each: overlap is seen at once.
 
     Args:
@@ -74,11 +105,11 @@ def intervals(points: Sequence[Point], title: str, *, width: int = _WIDTH) -> st
         title: What is plotted, read out by screen readers.
         width: Of the drawing's own coordinates.
     """
-    longest = int((width * 0.5 - 16) / _LETTER)
-    left = 16 + _LETTER * min(max(len(point.label) for point in points), longest)
+    longest = int((width * 0.5 - 16) / LETTER)
+    left = 16 + LETTER * min(max(len(point.label) for point in points), longest)
     right = 62
     top = max(max(p.value, p.high or 0.0) for p in points)
-    ticks = _steps(0.0, max(top, 1e-6))
+    ticks = steps(0.0, max(top, 1e-6))
     scale = (width - left - right) / ticks[-1]
     height = _ROW * len(points) + 26
     body = []
@@ -95,7 +126,7 @@ def intervals(points: Sequence[Point], title: str, *, width: int = _WIDTH) -> st
         x = left + point.value * scale
         body.append(
             f'<text class="{word}" x="{left - 10}" y="{y + 4.5}" text-anchor="end">'
-            f"{escape(_cut(point.label, longest))}</text>"
+            f"{escape(cut(point.label, longest))}</text>"
         )
         end = x
         if point.low is not None and point.high is not None:
@@ -109,7 +140,7 @@ def intervals(points: Sequence[Point], title: str, *, width: int = _WIDTH) -> st
             f'<text class="{word}" x="{max(end, x) + 12:.1f}" y="{y + 4.5}">'
             f"{point.value:.3f}</text>"
         )
-    return _svg(width, height, title, body)
+    return svg(width, height, title, body)
 
 
 def lines(
@@ -123,7 +154,7 @@ def lines(
         metric: Of each; NaN where unknown.
         name: Of the metric.
     """
-    width, height, left, right, bottom, top = _WIDTH, 230, 48, 44, 34, 26
+    width, height, left, right, bottom, top = WIDTH, 230, 48, 44, 34, 26
     body = []
     span = max(epochs[-1] - epochs[0], 1)
     known = [value for value in metric if isfinite(value)]
@@ -166,9 +197,9 @@ def lines(
             )
 
     if known:
-        draw(metric, _steps(min(0.0, *known), max(known)), "model")
+        draw(metric, steps(min(0.0, *known), max(known)), "model")
     if losses:
-        draw(loss, _steps(min(losses), max(losses)), "loss")
+        draw(loss, steps(min(losses), max(losses)), "loss")
     shown = epochs if len(epochs) <= 12 else epochs[:: -(-len(epochs) // 12)]
     for epoch in shown:
         body.append(
@@ -184,7 +215,7 @@ def lines(
     body.append(
         f'<text class="soft" x="{width / 2}" y="{height - 1}" text-anchor="middle">epoch</text>'
     )
-    return _svg(width, height + 4, f"{name} and loss by epoch", body)
+    return svg(width, height + 4, f"{name} and loss by epoch", body)
 
 
 def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], title: str) -> str:
@@ -195,8 +226,8 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], title: st
         series: By name, a share for each group; the first is the model's.
         title: What is plotted.
     """
-    width, height, left, bottom, top = _WIDTH, 230, 44, 40, 10
-    ticks = _steps(0.0, max(max(values) for values in series.values()))
+    width, height, left, bottom, top = WIDTH, 230, 44, 40, 10
+    ticks = steps(0.0, max(max(values) for values in series.values()))
     scale = (height - top - bottom) / ticks[-1]
     body = []
     for tick in ticks:
@@ -222,75 +253,45 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], title: st
             f'<text class="soft" x="{left + (place + 0.5) * slot:.1f}" y="{height - 18}"'
             f' text-anchor="middle">{escape(label)}</text>'
         )
-    return _svg(width, height, title, body)
+    return svg(width, height, title, body)
 
 
-_DASHES = ("", "7 4", "2 3", "9 3 2 3")
-
-
-def over_time(
-    labels: Sequence[str], series: Mapping[str, Sequence[Point | None]], title: str
-) -> str:
-    """A line a system over periods, with whiskers; told apart by dash and by the name at its end.
+def losses(rows: Sequence[Loss], title: str) -> str:
+    """Differences around a line at 0, with their intervals.
 
     Args:
-        labels: Of the periods.
-        series: By system, a point a period; `None` where it has none.
+        rows: In the order shown.
         title: What is plotted.
     """
-    longest = max(len(name) for name in series)
-    width, height, left, bottom, top = _WIDTH, 260, 48, 30, 12
-    right = min(24 + _LETTER * longest, width * 0.4)
-    points = [point for values in series.values() for point in values if point is not None]
-    ticks = _steps(0.0, max(max(point.value, point.high or 0.0) for point in points))
-    scale = (height - top - bottom) / ticks[-1]
+    longest = int((WIDTH * 0.42) / LETTER)
+    left = 16 + LETTER * min(max(len(row.label) for row in rows), longest)
+    right = 74
+    low, high = min(0.0, *(row.low for row in rows)), max(0.0, *(row.high for row in rows))
+    ticks = steps(low, max(high, low + 1e-6), 3)
+    scale = (WIDTH - left - right) / (ticks[-1] - ticks[0])
+    height = _ROW * len(rows) + 26
     body = []
     for tick in ticks:
-        y = height - bottom - tick * scale
+        x = left + (tick - ticks[0]) * scale
+        kind = "zero" if abs(tick) < 1e-12 else "grid"
         body.append(
-            f'<line class="grid" x1="{left}" x2="{width - right:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="soft" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
+            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{height - 22}"/>'
+            f'<text class="soft" x="{x:.1f}" y="{height - 6}" text-anchor="middle">{tick:g}</text>'
         )
-    step = (width - right - left - 24) / max(len(labels) - 1, 1)
-    every = -(-len(labels) // 4)
-    for place, label in enumerate(labels):
-        if place % every == 0:
-            body.append(
-                f'<text class="soft" x="{left + 12 + place * step:.1f}" y="{height - 8}"'
-                f' text-anchor="middle">{escape(label)}</text>'
-            )
-    names: list[tuple[float, str, str]] = []
-    strongest = max(series, key=lambda name: sum(p.value for p in series[name] if p is not None))
-    for number, (name, values) in enumerate(series.items()):
-        kind = "model" if name == strongest else "other"
-        dash = _DASHES[number % len(_DASHES)]
-        at = []
-        for place, point in enumerate(values):
-            if point is None:
-                continue
-            # Beside each other, so that whiskers can be told apart.
-            x = left + 12 + place * step + (number - (len(series) - 1) / 2) * 4
-            y = height - bottom - point.value * scale
-            at.append((x, y))
-            if point.low is not None and point.high is not None:
-                ends = [height - bottom - end * scale for end in (point.low, point.high)]
-                body.append(
-                    f'<line class="{kind}-line" opacity="0.5" x1="{x:.1f}" x2="{x:.1f}"'
-                    f' y1="{ends[0]:.1f}" y2="{ends[1]:.1f}"/>'
-                )
-            body.append(f'<circle class="{kind}-fill" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>')
-        path = " ".join(f"{'L' if i else 'M'}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(at))
-        style = f' stroke-dasharray="{dash}"' if dash else ""
-        body.append(f'<path class="{kind}-line" d="{path}" fill="none" stroke-width="2.5"{style}/>')
-        names.append((at[-1][1], name, "strong" if kind == "model" else "plain"))
-    below = -1e9
-    for y, name, word in sorted(names):
-        below = max(y + 4, below + 17)
+    for place, row in enumerate(rows):
+        y = place * _ROW + _ROW / 2 + 2
+        kind, word = ("model", "strong") if row.sure else ("other", "plain")
+        start, x, end = (left + (v - ticks[0]) * scale for v in (row.low, row.value, row.high))
         body.append(
-            f'<text class="{word}" x="{width - right + 4:.1f}" y="{below:.1f}">'
-            f"{escape(_cut(name, int((right - 8) / _LETTER)))}</text>"
+            f'<text class="{word}" x="{left - 10}" y="{y + 4.5}" text-anchor="end">'
+            f"{escape(cut(row.label, longest))}</text>"
+            f'<line class="{kind}-line" stroke-width="3" stroke-linecap="round" opacity="0.55"'
+            f' x1="{start:.1f}" x2="{end:.1f}" y1="{y}" y2="{y}"/>'
+            f'<circle class="{kind}-fill" cx="{x:.1f}" cy="{y}" r="5.5"/>'
+            f'<text class="{word}" x="{WIDTH}" y="{y + 4.5}" text-anchor="end">'
+            f"{row.value:+.4f}</text>"
         )
-    return _svg(width, height, title, body)
+    return svg(WIDTH, height, title, body)
 
 
 def reliability(predicted: Sequence[float], observed: Sequence[float], title: str) -> str:
@@ -301,8 +302,8 @@ def reliability(predicted: Sequence[float], observed: Sequence[float], title: st
         observed: Share of each group that was relevant.
         title: What is plotted.
     """
-    width, height, left, bottom, top = _WIDTH, 300, 58, 42, 10
-    ticks = _steps(0.0, max(*predicted, *observed, 1e-6))
+    width, height, left, bottom, top = WIDTH, 300, 58, 42, 10
+    ticks = steps(0.0, max(*predicted, *observed, 1e-6))
     across, up = (width - left - 14) / ticks[-1], (height - top - bottom) / ticks[-1]
     body = []
     for tick in ticks:
@@ -329,4 +330,4 @@ def reliability(predicted: Sequence[float], observed: Sequence[float], title: st
         f'<text class="soft" x="{(left + width) / 2}" y="{height - 5}" text-anchor="middle">'
         "said; up: came (dashed: as said)</text>"
     )
-    return _svg(width, height, title, body)
+    return svg(width, height, title, body)

@@ -13,6 +13,7 @@ from tfrec.evaluation.media import ItemMedia
 from tfrec.evaluation.rankings import Rankings
 from tfrec.evaluation.report import charts, examples
 from tfrec.evaluation.report.advice import advise
+from tfrec.evaluation.report.in_short import in_short
 from tfrec.evaluation.report.style import CSS
 from tfrec.evaluation.table import table_metrics
 
@@ -47,7 +48,7 @@ def report(
     lists = next(ranked for ranked in rankings if ranked.name == MODEL).lists["all"]
     body = [
         f"<h1>{escape(found.model)} on the {found.split} part of {escape(found.data)}</h1>",
-        _verdict(found),
+        _verdict(found, history),
         _against(found, found.slices[0], "Against the baselines"),
     ]
     for name, title in (("cold", "New items"), ("warm", "Items with behaviour")):
@@ -57,6 +58,7 @@ def report(
     body += [
         _training(found, history),
         _slices(found),
+        _contributions(found),
         _section(
             "Examples",
             "The latest liked items of some users, and the model's list for them, as it would have"
@@ -65,6 +67,7 @@ def report(
         ),
         _misses(held_out, lists, media),
         _popularity(found),
+        _calibration(found),
         _next(found, history),
         _method(found),
     ]
@@ -84,7 +87,7 @@ def _section(title: str, content: str) -> str:
     return f"<section><h2>{title}</h2>{lead}{'<' + rest if rest else ''}</section>"
 
 
-def _verdict(found: Evaluation) -> str:
+def _verdict(found: Evaluation, history: Sequence[dict[str, Any]]) -> str:
     verdict, whole = found.verdict, found.slices[0]
     kind, word = ("yes", "Blessed") if verdict.blessed else ("no", "Not blessed")
     compared = whole.compared
@@ -93,15 +96,19 @@ def _verdict(found: Evaluation) -> str:
     else:
         ours = whole.systems[MODEL].metrics[found.primary].value or 0.0
         theirs = ours - compared.value
-        ratio = f"{ours / theirs - 1:+.0%}" if theirs > 0 else "from nothing"
+        change = f"{abs(ours / theirs - 1):.0%}" if theirs > 0 else "all of it"
+        more = "more" if compared.value >= 0 else "less"
         sure = (
-            "surely better"
+            "Better than"
             if compared.low > 0
-            else "surely worse"
+            else "Worse than"
             if compared.high < 0
-            else "not surely different"
+            else "Not surely different from"
         )
-        line = f"{ratio} {_name(found.primary)} against {escape(compared.baseline)}, {sure}."
+        line = (
+            f"{sure} {escape(compared.baseline)}, the best baseline: {change} {more}"
+            f" {_name(found.primary)}."
+        )
     tiles = [
         _tile(whole.systems[MODEL].metrics[metric], _name(metric), "all items")
         for metric in table_metrics(found)[:3]
@@ -110,6 +117,9 @@ def _verdict(found: Evaluation) -> str:
     if cold is not None:
         note = f"{cold.candidates:,} new items among themselves"
         tiles.append(_tile(cold.systems[MODEL].metrics[found.primary], _name(found.primary), note))
+    short = "".join(
+        f"<li>{_code(said)}</li>" for said in in_short(found, advise(found, history)[0])
+    )
     rules = "".join(
         f"<li>{'✓' if check.passed else '✗'} {escape(check.rule)}: {_number(check.found)}"
         f" against {_number(check.required)}</li>"
@@ -119,8 +129,9 @@ def _verdict(found: Evaluation) -> str:
         f'<section class="verdict {kind}"><p class="line"><span class="word">{word}.</span>'
         f" {line}</p>"
         f'<p class="soft">{found.users:,} users, {whole.candidates:,} items;'
-        f" seen items left out; 95 % intervals over users.</p>"
-        f'<div class="tiles">{"".join(tiles)}</div>'
+        f" seen items left out; 95 % intervals over users."
+        f" The gate, which decides on export: {escape(verdict.reason)}.</p>"
+        f'<ul class="short">{short}</ul><div class="tiles">{"".join(tiles)}</div>'
         f"<details><summary>Rules of the gate</summary><ul>{rules}</ul></details></section>"
     )
 
@@ -237,6 +248,35 @@ def _slices(found: Evaluation) -> str:
         "Where it is good, and where not",
         f"The model's {_name(found.primary)} in parts of the data; in brackets, users with"
         f' something to find there.<div class="two">{"".join(blocks)}</div>',
+    )
+
+
+def _contributions(found: Evaluation) -> str:
+    if not found.contributions:
+        return ""
+    rows = [
+        charts.Loss(one.name, one.lost, one.low, one.high, one.low > 0 or one.high < 0)
+        for one in found.contributions
+    ]
+    drawn = charts.losses(rows, f"{_name(found.primary)} that each modality adds")
+    return _section(
+        "What each modality adds",
+        f"How much {_name(found.primary)} is lost when a modality's share of every score is taken"
+        " away from this very model; blue where the interval leaves 0 out. Left of the line, the"
+        f" lists would be better without.<figure>{drawn}</figure>",
+    )
+
+
+def _calibration(found: Evaluation) -> str:
+    if found.calibration is None:
+        return ""
+    one, k = found.calibration, found.primary.rpartition("@")[2]
+    drawn = charts.reliability(one.predicted, one.observed, "chance that was said, and what came")
+    return _section(
+        "Can a score be read as a chance?",
+        f"The chance that a place of the first {k} holds something liked, read off the score by two"
+        " numbers that other users taught, and how often it came. They differ by"
+        f" {one.error * 100:.2f} percentage points on average.<figure>{drawn}</figure>",
     )
 
 

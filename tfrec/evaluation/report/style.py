@@ -30,6 +30,8 @@ section { background:var(--card); border:1px solid var(--line); border-radius:10
   max-width:none }
 .verdict.yes { border-left-color:var(--good) } .verdict.yes .word { color:var(--good) }
 .verdict.no { border-left-color:var(--bad) } .verdict.no .word { color:var(--bad) }
+ul.short { margin:.6rem 0 0; padding-left:1.2rem } ul.short li { margin:.2rem 0;
+  max-width:52rem }
 .tiles { display:grid; grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr)); gap:.75rem;
   margin-top:1rem }
 .tile { border:1px solid var(--line); border-radius:8px; padding:.6rem .8rem }
@@ -49,8 +51,8 @@ td small { color:var(--soft); display:block; font-size:.75rem; font-weight:400 }
 figure { margin:.6rem 0 1rem } svg { display:block; width:100%; max-width:38rem;
   height:auto }
 svg text { fill:var(--ink); font:13px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif }
-svg .soft { fill:var(--soft) } svg .strong { font-weight:650; fill:var(--model) }
-svg .grid { stroke:var(--grid) } svg .axis { stroke:var(--line) }
+svg .soft { fill:var(--soft); font-size:12px } svg .strong { font-weight:650; fill:var(--model) }
+svg .grid { stroke:var(--grid) } svg .zero { stroke:var(--soft) } svg .axis { stroke:var(--line) }
 .model-fill { fill:var(--model) } .model-line { stroke:var(--model) }
 .other-fill { fill:var(--other) } .other-line { stroke:var(--other) }
 .loss-line { stroke:var(--loss) } svg .loss-text { fill:var(--loss) }
@@ -74,6 +76,6 @@ code { font-size:.88em; overflow-wrap:anywhere }
 details { margin-top:.8rem } details summary { cursor:pointer; font-weight:600 }
 @media (max-width:34rem) { main { padding:.75rem .6rem 3rem } section { padding:.9rem .8rem }
   .verdict p.line { font-size:1.15rem } .tile b { font-size:1.35rem }
-  svg text { font-size:14.5px } }
+  svg text { font-size:14.5px } svg .soft { font-size:13.5px } }
 @media print { body { background:#fff } section { break-inside:avoid } }
 """.strip()
