@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 from tfrec import __version__
+from tfrec.export.card_metrics import card_metrics
 from tfrec.export.source import ServingSource
 from tfrec.export.verify import Verification
 from tfrec.training import Run
@@ -60,7 +57,7 @@ Recommends items to users by a query tower and an item tower; the score is their
 
 ## Metrics
 
-{_metrics(run.layout.root / "metrics.json")}
+{card_metrics(run.layout.root / "metrics.json")}
 
 ## Signatures
 
@@ -68,16 +65,9 @@ Recommends items to users by a query tower and an item tower; the score is their
 
 ## Limits
 
+- Meant for ranking this catalogue for people; not for decisions about people.
 - Histories of known users are those of the data; send `history` for what happened since.
 - Items that the data doesn't hold can be embedded by `embed_item`, and not recommended until they
   are indexed.
 - The metrics are of held-out behaviour in the data, not of an experiment with people.
 """
-
-
-def _metrics(path: Path) -> str:
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return "The run was not evaluated."
-    return f"```json\n{json.dumps(content.get('model', content), indent=1)[:4000]}\n```"
