@@ -15,6 +15,7 @@ class ServerOptions(BaseModel):
     Attributes:
         model_name, model_base_path: One model, its latest version served.
         model_config_file: A models.config for several; replaces the two above.
+        require_signature: A key file; only versions whose manifest is signed with it are loaded.
         model_root: Folder that reloads over the network must stay inside.
         host: Address to listen on.
         port: gRPC port; 0 takes a free one.
@@ -44,6 +45,7 @@ class ServerOptions(BaseModel):
     model_base_path: Path | None = None
     model_config_file: Path | None = None
     model_root: Path | None = None
+    require_signature: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(8500, ge=0, le=65535)
     rest_api_port: int | None = Field(None, ge=0, le=65535)

@@ -25,6 +25,8 @@ import grpc
 from serving.predict import Runner
 from serving.status import StatusError, invalid
 from serving.version_files import fingerprint, list_versions
+from tfrec.errors import ExportError
+from tfrec.published import LATEST, read_labels
 
 __all__ = ["ModelRepository", "Servable", "State"]
 
@@ -100,6 +102,8 @@ class ModelRepository:
         self._roots: set[Path] = set()
         self._models: dict[str, _Model] = {}
         self._labels: dict[str, dict[str, int]] = {}
+        # Of `labels.json`, for models whose configuration has none.
+        self._own_labels: dict[str, dict[str, int]] = {}
         # `_changing` is held by whoever loads or unloads; `_lock` guards the tables and is never
         # held while TensorFlow works.
         self._changing = threading.Lock()
@@ -234,10 +238,14 @@ class ModelRepository:
         return entry if entry and entry.state == State.AVAILABLE else None
 
     def _version_of_label(self, name: str, label: str) -> int:
-        try:
-            return self._labels[name][label]
-        except KeyError:
-            raise invalid(f"Unrecognized servable version label: {label}") from None
+        configured = self._labels.get(name)
+        known = configured if configured else self._own_labels.get(name, {})
+        if label in known:
+            return known[label]
+        model = self._models.get(name)
+        if label == LATEST and not configured and model and model.available():
+            return max(model.available())
+        raise invalid(f"Unrecognized servable version label: {label}")
 
     def _validate(self, config: Any, *, trusted: bool) -> None:
         seen = set()
@@ -313,20 +321,40 @@ class ModelRepository:
         model.last_error = (
             "" if found else (f"No versions of servable {name} found under base path {base_path}")
         )
+        labels = self._labels_on_disk(name, model, base_path)
         while True:
             refused = {
                 number
                 for number, entry in model.versions.items()
                 if number in found and entry.error and entry.failed_as == fingerprint(found[number])
             }
-            wanted = _wanted(model.config.model_version_policy, set(found) - refused)
+            candidates = set(found) - refused
+            wanted = _wanted(model.config.model_version_policy, candidates)
+            wanted |= candidates & set(labels.values())
             missing = sorted(wanted - set(model.available()), reverse=True)
             if not missing:
                 break
             self._load_version(name, model, missing[0], found[missing[0]], base_path)
         available = set(model.available())
+        with self._lock:
+            # A label that is in use only moves to a version that can answer.
+            previous = self._own_labels.get(name, {})
+            moved = {n: v if v in available else previous.get(n, v) for n, v in labels.items()}
+            self._own_labels[name] = {n: v for n, v in moved.items() if v in available}
+            wanted |= set(self._own_labels[name].values())
         if available & wanted or not found:
             self._unload(name, sorted(available - wanted))
+
+    def _labels_on_disk(self, name: str, model: _Model, base_path: Path) -> dict[str, int]:
+        """Labels beside the versions; none where the configuration chooses for itself."""
+        policy = model.config.model_version_policy
+        if model.config.version_labels or policy.WhichOneof("policy_choice") is not None:
+            return {}
+        try:
+            return read_labels(base_path)
+        except ExportError as error:
+            _LOG.warning("%s", error)
+            return self._own_labels.get(name, {})
 
     def _load_version(
         self, name: str, model: _Model, number: int, path: Path, base_path: Path

@@ -26,7 +26,8 @@ from serving.rest_api import RestApi
 from serving.rest_server import Page, RestServer
 from serving.status import StatusError
 from serving.warmup import run_warmup
-from tfrec.errors import DescriptionError, ServingError
+from tfrec.errors import DescriptionError, ExportError, ServingError
+from tfrec.published import check_manifest, read_key
 
 __all__ = ["Server"]
 
@@ -62,6 +63,8 @@ class Server:
             allow_labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
             model_root=options.model_root,
         )
+        required = options.require_signature
+        self._key = read_key(required) if required is not None else None
         self.port = options.port
         self.rest_port: int | None = None
         self._grpc: grpc.Server | None = None
@@ -201,6 +204,7 @@ class Server:
         loaded: LoadedModel | None = None
         status = "success"
         try:
+            self._check_files(path, version)
             loaded = LoadedModel(
                 path,
                 base_path,
@@ -223,6 +227,14 @@ class Server:
         finally:
             self.metrics.count("/tensorflow/cc/saved_model/load_attempt_count", str(path), status)
         return loaded if self._scheduler is None else BatchedModel(loaded, self._scheduler)
+
+    def _check_files(self, path: Path, version: int) -> None:
+        """A version that carries a manifest is whole; where a key is required, each carries one."""
+        try:
+            check_manifest(path, version, self._key)
+        except ExportError as error:
+            code = grpc.StatusCode.PERMISSION_DENIED if self._key else grpc.StatusCode.DATA_LOSS
+            raise StatusError(code, str(error)) from error
 
     def _warm_up(self, loaded: LoadedModel, path: Path) -> None:
         started = time.perf_counter()

@@ -17,12 +17,22 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from serving.status import StatusError, invalid
+from tfrec.published import MANIFEST_FILE, SIGNATURE_FILE
 
 __all__ = ["fingerprint", "list_versions", "ops_of", "read_saved_model"]
 
 _VERSION = re.compile(r"\s*[+-]?[0-9]+\s*", flags=re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+
+_MARKED = (
+    "saved_model.pb",
+    "variables/variables.index",
+    "variables/variables.data-00000-of-00001",
+    str(WARMUP_FILE),
+    str(MANIFEST_FILE),
+    str(SIGNATURE_FILE),
+)
 
 # Ops that touch the machine they run on. Restoring and saving variables is part of any
 # SavedModel and only reached by names that no client can send.
@@ -70,7 +80,7 @@ def list_versions(base_path: Path) -> dict[int, Path]:
 def fingerprint(version: Path) -> tuple[tuple[str, int, int], ...]:
     """Names, times and sizes of a version's main files: whether a refused one has changed."""
     marks = []
-    for name in ("saved_model.pb", "variables/variables.index", str(WARMUP_FILE)):
+    for name in _MARKED:
         try:
             status = (version / name).stat()
         except OSError:

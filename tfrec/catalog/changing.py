@@ -22,12 +22,20 @@ from tfrec.errors import DataError, ExportError
 from tfrec.export.catalogue_file import CATALOGUE_FILE, CatalogueFile
 from tfrec.export.publish import list_versions, publishing
 from tfrec.media import normalize_text
+from tfrec.published import MANIFEST_FILE, SIGNATURE_FILE, check_manifest
 
 __all__ = ["CatalogueChange", "add_items", "remove_items", "update_items"]
 
 Say = Callable[[str], None]
 # Made anew for each version: everything else is the base's.
-_OWN = {"variables", "fingerprint.pb", CATALOGUE_FILE.name, PARKED_FILE.name}
+_OWN = {
+    "variables",
+    "fingerprint.pb",
+    CATALOGUE_FILE.name,
+    PARKED_FILE.name,
+    MANIFEST_FILE.name,
+    SIGNATURE_FILE.name,
+}
 _CARD = "model_card.md"
 _HEADING = "## Catalogue"
 
@@ -64,6 +72,7 @@ def add_items(
     files: Sequence[Path],
     *,
     base: int | None = None,
+    key: bytes | None = None,
     root: Path | None = None,
     replace: bool = False,
     say: Say = lambda line: None,
@@ -75,6 +84,7 @@ def add_items(
         model: `MODELS/NAME`.
         files: Raw items, as the dataset's description has them.
         base: The version to start from; the latest unless given.
+        key: Signs the manifest of its files.
         root: What media paths are relative to.
         replace: Embeds items that are there anew; one that was trained loses what its behaviour
             taught. They are left alone otherwise.
@@ -112,13 +122,18 @@ def add_items(
     if raw.available is not None:
         parked = frozenset(raw.ids[row] for row in found.rows if not raw.available[row])
     edit = Edit(vectors, parked=parked, columns=said)
-    done = _publish(model, number, catalogue, edit, found, raw, say)
+    done = _publish(model, number, catalogue, edit, found, raw, say, key)
     shutil.rmtree(journal, ignore_errors=True)
     return done
 
 
 def remove_items(
-    model: Path, files: Sequence[Path], *, base: int | None = None, say: Say = lambda line: None
+    model: Path,
+    files: Sequence[Path],
+    *,
+    base: int | None = None,
+    key: bytes | None = None,
+    say: Say = lambda line: None,
 ) -> CatalogueChange:
     """Publishes a version that never returns some items.
 
@@ -126,6 +141,7 @@ def remove_items(
         model: `MODELS/NAME`.
         files: Items, of which only the ids are read.
         base: The version to start from; the latest unless given.
+        key: Signs the manifest of its files.
         say: Takes a line on each step.
 
     Raises:
@@ -134,11 +150,16 @@ def remove_items(
     number, catalogue = _open(model, base)
     raw = read_raw_items(files, catalogue.file.id_column, {})
     going = frozenset(item for item in raw.ids if catalogue.holds(item))
-    return _publish(model, number, catalogue, Edit(removed=going), None, raw, say)
+    return _publish(model, number, catalogue, Edit(removed=going), None, raw, say, key)
 
 
 def update_items(
-    model: Path, files: Sequence[Path], *, base: int | None = None, say: Say = lambda line: None
+    model: Path,
+    files: Sequence[Path],
+    *,
+    base: int | None = None,
+    key: bytes | None = None,
+    say: Say = lambda line: None,
 ) -> CatalogueChange:
     """Publishes a version with other metadata; nothing is encoded.
 
@@ -149,6 +170,7 @@ def update_items(
         model: `MODELS/NAME`.
         files: Items with the columns that changed.
         base: The version to start from; the latest unless given.
+        key: Signs the manifest of its files.
         say: Takes a line on each step.
 
     Raises:
@@ -176,7 +198,7 @@ def update_items(
         unparked &= catalogue.parked.keys()
     said = _said(file, raw, rows)
     edit = Edit(parked=parked, unparked=unparked, columns=said)
-    return _publish(model, number, catalogue, edit, None, raw, say)
+    return _publish(model, number, catalogue, edit, None, raw, say, key)
 
 
 def _open(model: Path, base: int | None) -> tuple[int, Catalogue]:
@@ -190,6 +212,8 @@ def _open(model: Path, base: int | None) -> tuple[int, Catalogue]:
             remedy="Run `tfrec export RUN MODELS/NAME` first"
             + (f"; published: {', '.join(map(str, versions))}" if versions else ""),
         )
+    # What was damaged since it was published isn't carried on.
+    check_manifest(model / str(number), number)
     return number, Catalogue(model / str(number))
 
 
@@ -222,6 +246,7 @@ def _publish(
     found: Embedded | None,
     raw: RawItems,
     say: Say,
+    key: bytes | None,
 ) -> CatalogueChange:
     touched = {*edit.vectors, *edit.removed, *edit.parked, *edit.unparked, *edit.columns}
     refused = dict(raw.refusals.rules)
@@ -230,7 +255,7 @@ def _publish(
         return CatalogueChange(
             None, base, unchanged=unchanged, refused=refused, items=int(catalogue.live.sum())
         )
-    with publishing(model) as (number, folder):
+    with publishing(model, key=key) as (number, folder):
         _copy(catalogue.version, folder)
         catalogue.write(folder, edit, base)
         say("variables written; proving them beside the version before")

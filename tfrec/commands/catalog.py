@@ -34,12 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--base", type=int, help="the version to start from (the latest)")
     add("--data-root", type=Path, help="what media paths are relative to (the folder of ITEMS)")
     add("--replace", action="store_true", help="add: embed items that are there already anew")
+    add("--signature-key", type=Path, metavar="FILE", help="sign the manifest of files with this")
     add("--json", action="store_true", help="print one JSON object instead of lines")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Changes the catalogue; on any fault what was published before stays as it is."""
     from tfrec import catalog
+    from tfrec.published import read_key
 
     adding = arguments.action == "add"
     if not adding and (arguments.replace or arguments.data_root):
@@ -58,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print(f"\rembedded {done:,} of {of:,}", end="", file=sys.stderr, flush=True)
 
-    common = {"base": arguments.base, "say": say}
+    key = read_key(arguments.signature_key) if arguments.signature_key else None
+    common = {"base": arguments.base, "say": say, "key": key}
     if adding:
         change = catalog.add_items(
             arguments.model,

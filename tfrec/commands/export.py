@@ -43,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="small pictures of at most N items, for `tfrec serve --ui` (%(default)s)",
     )
+    add("--signature-key", type=Path, metavar="FILE", help="sign the manifest of files with this")
+    add("--keep", type=int, metavar="N", help="then remove all but the newest N and labelled ones")
     add("--force", action="store_true", help="publish also a run that was not blessed")
     add("--json", action="store_true", help="print one JSON object instead of lines")
 
@@ -51,7 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Exports; on any fault what was published before stays as it is."""
     from tfrec.export.exporting import export_run
     from tfrec.export.index_choice import IndexOptions
+    from tfrec.export.publish import prune
+    from tfrec.published import read_key
 
+    key = read_key(arguments.signature_key) if arguments.signature_key else None
     out = sys.stderr if arguments.json else sys.stdout
     done = export_run(
         arguments.run,
@@ -59,11 +64,14 @@ def run(arguments: argparse.Namespace) -> int:
         version=arguments.version,
         data=arguments.data,
         force=arguments.force,
+        key=key,
         index=IndexOptions(arguments.index, arguments.recall),
         explain=arguments.explain,
         pictures=max(arguments.pictures, 0),
         say=lambda line: print(line, file=out, flush=True),
     )
+    if arguments.keep is not None:
+        prune(arguments.model, arguments.keep)
     found = done.verification
     if arguments.json:
         content = {

@@ -58,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *_spellings("model_config_file"), type=Path, help="a models.config, for several models"
     )
     parser.add_argument("--model-root", type=Path, help="folder that reloads must stay inside")
+    parser.add_argument(
+        "--require-signature",
+        type=Path,
+        metavar="KEY",
+        help="load only versions that were signed with this key file",
+    )
     for name, text in _FLAGS.items():
         parser.add_argument(*_spellings(name), action="store_true", help=text)
     for name, text in _FILES.items():
@@ -124,6 +130,7 @@ def _options(arguments: argparse.Namespace) -> ServerOptions:
             model_base_path=models.absolute() if models else None,
             model_config_file=arguments.model_config_file,
             model_root=arguments.model_root,
+            require_signature=arguments.require_signature,
             host=arguments.host,
             port=arguments.port,
             rest_api_port=rest_port,

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfrec.export.serving_graph import Endpoint, ServingGraph
+from tfrec.export.variables import unwritable
 
 __all__ = ["write_saved_model"]
 
@@ -27,6 +28,9 @@ def write_saved_model(
         graph: The signatures.
         path: A folder, made here.
         layers: Keras layers that the graph calls; their lookup tables are written with it.
+
+    Raises:
+        ExportError: The folder can't be written.
     """
     archive = keras.export.ExportArchive()
     for layer in layers:
@@ -38,7 +42,10 @@ def write_saved_model(
             for input_name, spec in endpoint.inputs.items()
         ]
         archive.add_endpoint(name, _by_position(endpoint), specs)
-    archive.write_out(str(path), verbose=False)
+    try:
+        archive.write_out(str(path), verbose=False)
+    except tf.errors.OpError as error:
+        raise unwritable(path, error) from error
 
 
 def _by_position(endpoint: Endpoint) -> Callable[..., dict[str, tf.Tensor]]:

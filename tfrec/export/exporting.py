@@ -57,6 +57,7 @@ def export_run(
     index: IndexOptions | None = None,
     explain: bool | None = None,
     pictures: int = PICTURES,
+    key: bytes | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Export:
     """Publishes a run.
@@ -71,6 +72,7 @@ def export_run(
         explain: Whether scores can be explained, which keeps each item's vector once for each part
             of it; unless given, where that takes at most 1 GB.
         pictures: Small pictures of at most so many items, for `tfrec serve --ui`.
+        key: Signs the manifest of its files.
         say: Takes a line on each step.
 
     Raises:
@@ -91,7 +93,7 @@ def export_run(
     chosen = choose_index(source, index or IndexOptions(), say)
     graph = ServingGraph(source, chosen.index)
     requests = sample_requests(source)
-    with publishing(model, version) as (number, folder):
+    with publishing(model, version, key=key) as (number, folder):
         layers = [trained.model, *source.encoders.values()]
         write_saved_model(graph, folder, layers)
         say("graph written; proving it in a TF1-style session")

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfrec.errors import ExportError
 
-__all__ = ["Variables"]
+__all__ = ["Variables", "unwritable"]
 
 _PREFIX = Path("variables") / "variables"
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -81,12 +81,15 @@ class Variables:
             raise self._damaged(error) from error
         target = version / _PREFIX
         target.parent.mkdir(parents=True, exist_ok=True)
-        tf.raw_ops.SaveV2(
-            prefix=str(target),
-            tensor_names=keys,
-            shape_and_slices=[""] * len(keys),
-            tensors=tensors,
-        )
+        try:
+            tf.raw_ops.SaveV2(
+                prefix=str(target),
+                tensor_names=keys,
+                shape_and_slices=[""] * len(keys),
+                tensors=tensors,
+            )
+        except tf.errors.OpError as error:
+            raise unwritable(version, error) from error
 
     def _named(self) -> dict[str, str]:
         from tensorflow.core.protobuf import trackable_object_graph_pb2
@@ -107,3 +110,13 @@ class Variables:
             received=" ".join(str(error).split()) or type(error).__name__,
             remedy="Export the run again, or start from another version by --base",
         )
+
+
+def unwritable(version: Path, error: tf.errors.OpError) -> ExportError:
+    """What TensorFlow says when a disk is full or a folder may not be written."""
+    return ExportError(
+        str(version.parent),
+        "a version can be written here",
+        received=" ".join(error.message.split()),
+        remedy="Free space or change the permissions; versions published before are untouched",
+    )
