@@ -314,6 +314,15 @@ async function start() {
   }
   byId("model").value = first;
   await takeModel();
+  await readAddress();
+}
+
+// `#user=42&history=a,b` asks at once, so that a finding can be sent as a link.
+async function readAddress() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  byId("user").value = given.get("user") || "";
+  for (const name of ["history", "exclude"]) if (given.get(name)) await add(name, given.get(name));
+  if ([...given.keys()].length) await recommend();
 }
 
 for (const name of ["history", "exclude"]) {

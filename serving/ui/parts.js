@@ -2,6 +2,7 @@
 // What the scripts of the page share: elements, requests, and how parts of a score are drawn.
 
 const byId = (id) => document.getElementById(id);
+// The last colour is for all parts that have none of their own.
 const PALETTE = 8;
 const LARGEST = 3.4e38;
 
@@ -66,9 +67,9 @@ function thumbnail(id) {
   return stand;
 }
 
-const colour = (place) => `var(--p${place % PALETTE})`;
+const colour = (place) => `var(--p${Math.min(place, PALETTE - 1)})`;
 const signed = (share) => (share < 0 ? "−" : "+") + Math.abs(share).toFixed(4);
-const words = (name) => name.replace(/^context\//, "").replaceAll("_", " ");
+const words = (name) => (name === "base" ? "in general" : name.replace(/^context\//, "").replaceAll("_", " "));
 
 // Parts that never matter in a list are left out of its legend, so that colours stay few.
 function chosenParts(names, rows) {
@@ -81,10 +82,14 @@ function chosenParts(names, rows) {
 }
 
 function drawLegend(parts) {
-  byId("legend").replaceChildren(...parts.map((part, number) => {
-    const entry = make("li", "", words(part.name));
-    const swatch = make("span", "swatch");
-    swatch.style.background = colour(number);
+  const named = parts.length > PALETTE ? parts.slice(0, PALETTE - 1) : parts;
+  const entries = named.map((part, number) => [words(part.name), colour(number), ""]);
+  if (named.length < parts.length) entries.push(["other parts", colour(PALETTE), ""]);
+  entries.push(["against it", "var(--faint)", "against"]);
+  byId("legend").replaceChildren(...entries.map(([text, background, kind]) => {
+    const entry = make("li", "", text);
+    const swatch = make("span", `swatch ${kind}`);
+    swatch.style.backgroundColor = background;
     entry.prepend(swatch);
     return entry;
   }));

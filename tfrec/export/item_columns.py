@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -17,8 +18,8 @@ from tfrec.training import Run
 __all__ = ["item_columns", "title_feature"]
 
 _TITLES = ("title", "name", "headline")
-# Longer texts are descriptions, and a sentence holds one.
-_TITLE_LENGTH = 80
+# Longer texts are descriptions, whose first sentence has to do.
+_TITLE_LENGTH = 60
 
 
 def item_columns(run: Run, vocabularies: Mapping[str, Sequence[str]]) -> ItemColumns:
@@ -62,6 +63,8 @@ def _one_to_one(spec: FeatureSpec) -> bool:
 
 def _titles(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
     def cut(text: str) -> str:
+        if len(text) > _TITLE_LENGTH:
+            text = re.split(r"(?<=\w)[.!?:|]\s|\s/\s", text, maxsplit=1)[0]
         return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1] + "…"
 
     return np.array([cut(text) for text in texts], object)
