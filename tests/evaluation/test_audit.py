@@ -15,7 +15,6 @@ from tests.records import spec, write_prepared
 from tfrec.cli import main
 from tfrec.config import CommentsConfig, SplitConfig
 from tfrec.evaluation.audit import Audited, audit
-from tfrec.evaluation.audit.answers import targets
 from tfrec.evaluation.held_out import HeldOut
 from tfrec.input import Timelines
 from tfrec.schema import DataLayout, Shard
@@ -102,6 +101,7 @@ def findings(
     *,
     lists: np.ndarray | None = None,
     change: Callable[[Audited], Audited] | None = None,
+    question: Callable[[HeldOut], HeldOut] = lambda held_out: held_out,
 ) -> dict[str, tuple[str, str]]:
     """By rule, status and detail."""
     data = Audited.load(root)
@@ -110,7 +110,7 @@ def findings(
     data = data if change is None else change(data)
     if lists is None:
         lists = np.array([[11 - u % 2, 10 + u % 2] for u in range(6)])
-    found = audit(data, held_out, lists, data_root=root)
+    found = audit(data, question(held_out), lists, data_root=root)
     return {finding.rule: (finding.status, finding.detail) for finding in found}
 
 
@@ -271,9 +271,13 @@ def test_a_changed_file_is_a_fault(tmp_path: Path) -> None:
 
 def test_a_target_that_was_known_is_a_fault(tmp_path: Path) -> None:
     """It would be a hit that nobody may recommend."""
-    held_out = HeldOut.load(write(tmp_path / "data"), "test")
-    assert targets(held_out).status == "ok"
-    assert targets(replace(held_out, seen=held_out.relevant)).status == "fault"
+
+    def known(held_out: HeldOut) -> HeldOut:
+        return replace(held_out, seen=held_out.relevant)
+
+    found = findings(write(tmp_path / "data"), question=known)
+    assert faults(found) == ["targets"]
+    assert found["targets"][1] == "6 relevant items are in their user's past"
 
 
 def test_copies_of_known_items_and_users_are_told(tmp_path: Path) -> None:
