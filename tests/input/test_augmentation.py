@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.config.augmentation import AugmentationConfig
+from tfrec.errors import DescriptionError
 from tfrec.input import augmentation as augment
 
 RNG = np.random.default_rng(0)
 PICTURES = tf.constant(RNG.integers(0, 256, (16, 12, 10, 3)), tf.uint8)
+VIDEOS = tf.constant(RNG.integers(0, 256, (8, 6, 12, 10, 3)), tf.uint8)
 SOUNDS = tf.constant(RNG.integers(-9000, 9000, (16, 200)), tf.int16)
 MELS = tf.constant(RNG.normal(size=(16, 30, 20)), tf.float32)
 TEXTS = tf.constant(["one two three four five six", "alone", "zwei Wörter", ""] * 4)
@@ -31,6 +34,9 @@ CASES: dict[str, tuple[Callable[..., Any], Any]] = {
     "drop_words": (lambda texts, seed: augment.drop_words(texts, seed, share=0.5), TEXTS),
     "mask_spans": (augment.mask_spans, TEXTS),
     "synonyms": (lambda texts, seed: SYNONYMS(texts, seed, share=0.5), TEXTS),
+    "rand_augment": (augment.rand_augment, PICTURES),
+    "jitter_frames": (augment.jitter_frames, VIDEOS),
+    "flip_videos": (augment.flip_videos, VIDEOS),
     "drop_modalities": (augment.drop_modalities, PRESENT),
     "crop_history": (augment.crop_history, HISTORY),
     "mask_history": (augment.mask_history, HISTORY),
@@ -66,6 +72,87 @@ def test_a_crop_of_a_plain_picture_is_plain() -> None:
     plain = tf.fill([8, 12, 10, 3], tf.constant(77, tf.uint8))
     for step in range(20):
         assert (augment.resize_crops(plain, tf.constant([0, step])).numpy() == 77).all()
+
+
+def test_a_crop_is_what_tensorflows_own_function_gives() -> None:
+    """Of the same boxes, which the seed tells; ours compiles under XLA, theirs doesn't."""
+    seed = tf.constant([4, 2])
+    seeds = tf.random.split(seed, 4)
+    area = tf.random.stateless_uniform([16], seeds[0], 0.5, 1.0)
+    logs = tf.random.stateless_uniform([16], seeds[1], -1.0, 1.0) * np.log(4 / 3)
+    tall = tf.minimum(tf.sqrt(area / tf.exp(logs)), 1.0)
+    wide = tf.minimum(tf.sqrt(area * tf.exp(logs)), 1.0)
+    top = tf.random.stateless_uniform([16], seeds[2]) * (1.0 - tall)
+    left = tf.random.stateless_uniform([16], seeds[3]) * (1.0 - wide)
+    boxes = tf.stack([top, left, top + tall, left + wide], 1)
+    expected = tf.image.crop_and_resize(PICTURES, boxes, tf.range(16), [12, 10]).numpy()
+    got = augment.resize_crops(PICTURES, seed).numpy()
+    assert np.abs(got - expected).max() <= 0.501
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resize_crops", "flip_pictures", "jitter_colours", "rand_augment", "jitter_frames"],
+)
+def test_pictures_change_inside_a_compiled_step(name: str) -> None:
+    """XLA knows every operation; its random numbers are its own, and repeat."""
+    function, value = CASES[name]
+    compiled = tf.function(function, jit_compile=True)
+    first = compiled(value, tf.constant([3, 7])).numpy()
+    np.testing.assert_array_equal(first, compiled(value, tf.constant([3, 7])).numpy())
+    assert first.shape == value.shape and not np.array_equal(first, value.numpy())
+
+
+def test_every_operation_of_randaugment_is_drawn_and_none_is_too_strong() -> None:
+    """A plain picture stays plain in place; at hardly any strength hardly anything changes."""
+    plain = tf.fill([64, 8, 8, 3], tf.constant(100, tf.uint8))
+    changed = augment.rand_augment(plain, tf.constant([0, 1]), operations=1, magnitude=1.0).numpy()
+    assert (changed == changed[:, :1, :1]).all()
+    # Nothing, brighter, darker, posterized, solarized; the others leave a plain picture alone.
+    assert {100, 190, 10, 96, 155} <= set(changed[:, 0, 0, 0].tolist())
+    weak = augment.rand_augment(PICTURES, tf.constant([0, 1]), operations=1, magnitude=0.01)
+    moved = np.abs(weak.numpy().astype(int) - PICTURES.numpy()).mean((1, 2, 3))
+    assert np.median(moved) < 3
+
+
+def test_jittered_frames_are_the_videos_own_in_order() -> None:
+    frames = tf.tile(tf.range(6, dtype=tf.int32)[None, :, None, None, None], [8, 1, 1, 1, 3])
+    for step in range(10):
+        got = augment.jitter_frames(frames, tf.constant([0, step]), most=2).numpy()[..., 0, 0, 0]
+        assert (np.diff(got, axis=1) >= 0).all()
+        assert np.abs(got - np.arange(6)).max() <= 2
+
+
+KINDS = {"cover": "image", "clip": "audio", "title": "text", "plot": "vector"}
+WORDS = tf.constant([[5, 6, 7, 8, 0, 0], [9, 0, 0, 0, 0, 0], [0] * 6] * 5)
+
+
+def test_an_augmenter_changes_what_it_names_and_nothing_else() -> None:
+    """Equal seeds alike; words are left out, never put in, and never the last one."""
+    config = AugmentationConfig.model_validate({"image": {"operations": 1}, "text": {"drop": 0.5}})
+    augmenter = augment.Augmenter(config, KINDS)
+    assert augmenter.features == ("cover", "title")
+    inputs = {"cover": PICTURES[:15], "clip": MELS[:15], "title": WORDS, "plot": MELS[:15, 0]}
+    one, two = (augmenter(inputs, tf.constant([1, 2])) for _ in range(2))
+    for name in inputs:
+        np.testing.assert_array_equal(one[name].numpy(), two[name].numpy())
+    for name in ("clip", "plot"):
+        assert one[name] is inputs[name]
+    words, given = one["title"].numpy(), WORDS.numpy()
+    assert ((words == given) | (words == 0)).all() and (words != given).any()
+    assert ((words > 0).any(1) == (given > 0).any(1)).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [({"video": {}}, "augmentation.video"), ({}, "augmentation: "), ({"image": {}}, "no-encode")],
+)
+def test_augmentation_that_would_do_nothing_is_refused(content: dict[str, Any], words: str) -> None:
+    """In one line: no such feature, nothing asked for, or encoded vectors alone."""
+    kinds = {"cover": "vector"} if content == {"image": {}} else KINDS
+    with pytest.raises(DescriptionError, match=words) as caught:
+        augment.Augmenter(AugmentationConfig.model_validate(content), kinds)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_flip_is_a_mirror_or_nothing() -> None:

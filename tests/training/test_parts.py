@@ -13,9 +13,11 @@ import tensorflow as tf
 
 from tests.records import write_prepared
 from tests.training.conftest import ITEMS, kind
+from tfrec.config.augmentation import AugmentationConfig
 from tfrec.config.model import ModelConfig
 from tfrec.errors import DescriptionError
 from tfrec.input import ItemTable, Timelines
+from tfrec.input.augmentation import Augmenter
 from tfrec.schema import DataLayout
 from tfrec.towers import build_tower
 from tfrec.training import Validation, distill, resolve
@@ -103,6 +105,38 @@ def test_a_picture_tower_learns_what_behaviour_says(data: Path) -> None:
     same = (rows[:, None] % 2) == (rows[None, :] % 2)
     assert cosine[same].mean() > cosine[~same].mean() + 0.3
     assert kind(1) != kind(2)
+
+
+@pytest.mark.slow
+def test_distillation_sees_changed_pictures_and_gives_vectors_of_whole_ones(data: Path) -> None:
+    """Augmentation reaches each step, reproducibly; validation and vectors never see it."""
+    seen: list[int] = []
+
+    class Watched(Augmenter):
+        def one(self, name: str, value: Any, seed: Any) -> Any:
+            seen.append(int(value.shape[0] or 0))
+            return super().one(name, value, seed)
+
+    items = ItemTable.load(data, features=["cover"])
+    timelines = Timelines.load(data, "train")
+    config = AugmentationConfig.model_validate({"image": {}})
+    outcomes = []
+    for augment in (
+        None,
+        Watched(config, {"cover": "image"}),
+        Augmenter(config, {"cover": "image"}),
+    ):
+        keras.utils.set_random_seed(0)
+        tower = build_tower(items.specs["cover"], None, 8)
+        tower(tf.constant(items.features["cover"][:1]))
+        result = distill(items, timelines, {"cover": tower}, rank=2, passes=2, augment=augment)
+        outcomes.append(result["cover"].vectors)
+        whole = tower(tf.constant(items.features["cover"]), training=False).numpy()
+        present = items.present["cover"]
+        np.testing.assert_allclose(outcomes[-1][present], whole[present], atol=1e-5)
+    assert seen
+    np.testing.assert_array_equal(outcomes[1], outcomes[2])
+    assert not np.array_equal(outcomes[0], outcomes[1])
 
 
 def test_a_feature_that_hardly_an_item_has_is_left_to_joint_training(data: Path) -> None:

@@ -6,9 +6,11 @@ training starts, printed, and saved resolved in `RUN/config.yaml`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from tfrec.config.augmentation import AugmentationConfig
 
 __all__ = [
     "ClosedFormConfig",
@@ -149,6 +151,10 @@ class OptimizerConfig(_Frozen):
         warmup: Share of the training's steps in which both rates rise from nothing.
         average: Decay of the moving average of weights that is measured and kept in their place,
             by step (Polyak & Juditsky 1992); 0 keeps the weights themselves.
+        balance: How strongly a modality that leads is slowed down while it does (OGM, Peng et al.
+            2022, their α; 0.1 to 1); 0 leaves all alike.
+        balance_noise: Whether a slowed modality's gradient gets noise (their GE).
+        modality_rates: By item feature, or `item_id`: a factor of the steps of its own weights.
     """
 
     learning_rate: float = Field(1e-3, gt=0)
@@ -159,6 +165,9 @@ class OptimizerConfig(_Frozen):
     schedule: Literal["constant", "cosine"] = "constant"
     warmup: float = Field(0.0, ge=0, lt=1)
     average: float = Field(0.0, ge=0, lt=1)
+    balance: float = Field(0.0, ge=0)
+    balance_noise: bool = False
+    modality_rates: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class TrainingConfig(_Frozen):
@@ -228,3 +237,4 @@ class ModelConfig(_Frozen):
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
     closed_form: ClosedFormConfig = ClosedFormConfig()
+    augmentation: AugmentationConfig | None = None

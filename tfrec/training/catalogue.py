@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from tfrec import schema
 from tfrec.input import ItemTable
+from tfrec.input.augmentation import Augmenter
 from tfrec.model import VECTOR_SUFFIX
 from tfrec.towers import Tower
 
@@ -37,6 +39,7 @@ class Catalogue:
         towers: By feature, the towers that will read them.
         vectors: By feature, float32 [N, d], what a tower that is not trained any more makes of it;
             given instead of the feature itself.
+        augment: What is changed at random in training.
     """
 
     def __init__(
@@ -44,7 +47,9 @@ class Catalogue:
         items: ItemTable,
         towers: Mapping[str, Tower],
         vectors: Mapping[str, npt.NDArray[np.float32]],
+        augment: Augmenter | None = None,
     ) -> None:
+        self._augment = augment
         self.size = len(items)
         self.warm = tf.constant(items.warm)
         self._columns: dict[str, tf.Tensor] = {}
@@ -67,6 +72,14 @@ class Catalogue:
         warm = tf.gather(self.warm, rows)
         inputs = {name: tf.gather(column, rows) for name, column in self._columns.items()}
         return {**inputs, schema.ITEM_INDEX: tf.where(warm, rows, -1)}
+
+    def augmented(
+        self, inputs: dict[str, Any], draws: keras.random.SeedGenerator
+    ) -> dict[str, Any]:
+        """What `gather` gave, changed at random where the configuration says so."""
+        if self._augment is None:
+            return inputs
+        return self._augment(inputs, tf.cast(draws.next(), tf.int32))
 
     def unseen(self, rows: Any) -> dict[str, Any]:
         """As `gather`, as if none of the items had behaviour."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -20,6 +21,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfrec.input import ItemTable, Timelines
+from tfrec.input.augmentation import Augmenter
 from tfrec.towers import Tower, prepared_kind
 from tfrec.training.catalogue import prepare
 from tfrec.training.item_factors import item_factors
@@ -65,6 +67,7 @@ def distill(
     patience: int = 4,
     learning_rate: float = 3e-3,
     seed: int = 0,
+    augment: Augmenter | None = None,
     told: Callable[[str, Distilled], None] | None = None,
 ) -> dict[str, Distilled]:
     """Trains towers on items' factors of behaviour, and fixes them.
@@ -78,6 +81,7 @@ def distill(
         patience: Passes without a better cosine on held-out items before it stops.
         learning_rate: Of Adam at first; it falls to nothing over the passes.
         seed: Of factors, held-out items and order.
+        augment: What is changed at random in each pass, but for held-out items and vectors.
         told: Called with each feature's name and result.
 
     Returns:
@@ -93,6 +97,8 @@ def distill(
         value = prepare(tower, items.value(name))
         weights = np.log1p(items.train_count).astype(np.float32)
         fit = _Fit(tower, value, factors, weights, rows, seed, learning_rate, passes)
+        if augment is not None and name in augment.features:
+            fit.augment = partial(augment.one, name)
         cosine, kept = fit.run(passes, patience)
         tower.trainable = False
         vectors = _vectors(tower, value)
@@ -117,11 +123,13 @@ class _Fit:
         learning_rate: float,
         passes: int,
     ) -> None:
+        self._seed = seed
         self._random = np.random.default_rng([seed, len(rows)])
         shuffled = self._random.permutation(rows)
         held = max(1, int(len(rows) * _HELD_OUT))
         self._held, self._rows = np.sort(shuffled[:held]), shuffled[held:]
         self._tower = tower
+        self.augment: Callable[[Any, Any], Any] | None = None
         self._value, self._factors, self._weights = value, factors, weights
         self._head = keras.layers.Dense(
             factors.shape[1], kernel_initializer=keras.initializers.GlorotUniform(seed), name="head"
@@ -143,6 +151,7 @@ class _Fit:
     def run(self, passes: int, patience: int) -> tuple[float, int]:
         """Trains until it gets no better; keeps the best weights."""
         best, best_weights, kept = -2.0, [], 0
+        steps = 0
         for number in range(1, passes + 1):
             order = self._random.permutation(self._rows)
             for start in range(0, len(order), _BATCH):
@@ -151,7 +160,9 @@ class _Fit:
                     tf.constant(self._value[rows]),
                     tf.constant(self._factors[rows]),
                     tf.constant(self._weights[rows]),
+                    tf.constant([self._seed, steps]),
                 )
+                steps += 1
             cosine = self._quality()
             if cosine > best:
                 best, kept = cosine, number
@@ -162,7 +173,9 @@ class _Fit:
             variable.assign(weight)
         return best, kept
 
-    def _one_step(self, value: Any, target: Any, weight: Any) -> Any:
+    def _one_step(self, value: Any, target: Any, weight: Any, seed: Any) -> Any:
+        if self.augment is not None:
+            value = self.augment(value, seed)
         with tf.GradientTape() as tape:
             predicted = tf.cast(self._head(self._tower(value, training=True)), tf.float32)
             cosine = tf.reduce_sum(tf.math.l2_normalize(predicted, -1, 1e-9) * target, -1)

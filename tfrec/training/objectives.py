@@ -124,13 +124,13 @@ class Objective(keras.layers.Layer):
 
     def items(self, rows: Any) -> Any:
         """Vectors of items of the catalogue, as in training."""
-        return self._tower(self._catalogue.gather(rows))
+        return self._tower(self._catalogue.augmented(self._catalogue.gather(rows), self.draws))
 
     def _full(self, queries: Any, data: dict[str, Any]) -> Any:
         return full_softmax(
             queries,
             tf.gather(self._place, data[schema.ITEM_INDEX]),
-            self._tower(self._target_inputs),
+            self._tower(self._catalogue.augmented(self._target_inputs, self.draws)),
             weights=data[TARGET_WEIGHT],
             temperature=self.temperature,
         )

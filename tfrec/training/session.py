@@ -17,10 +17,12 @@ from tfrec.errors import DataError, RunError
 from tfrec.evaluation.compressed_rows import CompressedRows
 from tfrec.evaluation.top_k import top_k
 from tfrec.input import ItemTable, Timelines, Windows, query_inputs
+from tfrec.input.augmentation import Augmenter
 from tfrec.model import NeuralView, build_model, history_content
 from tfrec.model.building import used_features
 from tfrec.schema import Manifest
-from tfrec.towers import Tower, WordVectorsTower
+from tfrec.towers import PretrainedTextTower, Tower, WordVectorsTower, prepared_kind
+from tfrec.training.balancing import ModalityBalance
 from tfrec.training.catalogue import Catalogue, prepare
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
 from tfrec.training.distillation import Distilled, distill, media_towers
@@ -123,6 +125,7 @@ class Session:
                 if isinstance(tower, WordVectorsTower):
                     texts = items.features[name][items.present[name]]
                     say(f"word vectors of {name}: {tower.coverage(texts)}")
+            augment = _augmenter(config, items, towers)
             vectors: dict[str, Any] = {}
             if training.media == "distilled":
                 done = distill(
@@ -130,12 +133,13 @@ class Session:
                     timelines,
                     media_towers(items, towers),
                     seed=training.seed,
+                    augment=augment,
                     told=lambda name, result: say(_told(name, result)),
                 )
                 vectors = {name: result.vectors for name, result in done.items()}
             if neural.content:
                 neural.set_content(history_content(items, names, neural.content, vectors))
-            self._catalogue = Catalogue(items, towers, vectors)
+            self._catalogue = Catalogue(items, towers, vectors, augment)
             # TensorFlow's graph of Keras' loop loses its inputs where workers meet inside it.
             several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
             steps_a_call = 1 if several else _STEPS_A_CALL
@@ -154,6 +158,7 @@ class Session:
                 batch_size=self.windows.batch_size,
                 micro_batches=training.micro_batches,
                 seed=training.seed,
+                balance=_balance(config, neural, self._catalogue),
             )
             dense.build(self._trainer.dense_variables)
             self._trainer.compile(
@@ -331,6 +336,36 @@ class Session:
             received=f"{loss} in epoch {number + 1}, first in step {step}; its batch is in {path}",
             remedy="Lower optimizer.learning_rate or set optimizer.clip_norm, and train again",
         )
+
+
+def _augmenter(
+    config: ModelConfig, items: ItemTable, towers: Mapping[str, Tower]
+) -> Augmenter | None:
+    """What augmentation the configuration asks for."""
+    if config.augmentation is None:
+        return None
+    # Tokens of a pretrained text model are no words that could be left out one by one.
+    plain = {n for n, t in towers.items() if not isinstance(t, PretrainedTextTower)}
+    kinds = {n: prepared_kind(items.specs[n]) if n in plain else "tokens" for n in towers}
+    return Augmenter(config.augmentation, kinds)
+
+
+def _balance(
+    config: ModelConfig, view: NeuralView, catalogue: Catalogue
+) -> ModalityBalance | None:
+    """What keeps modalities from learning at each other's cost, if the configuration asks for it."""
+    optimizer = config.optimizer
+    if not optimizer.balance and not optimizer.modality_rates:
+        return None
+    return ModalityBalance(
+        view,
+        catalogue,
+        strength=optimizer.balance,
+        noise=optimizer.balance_noise,
+        rates=optimizer.modality_rates,
+        seed=config.training.seed,
+        name="balance",
+    )
 
 
 def _told(name: str, result: Distilled) -> str:

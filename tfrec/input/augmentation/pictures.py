@@ -31,9 +31,23 @@ def resize_crops(
     wide = tf.minimum(tf.sqrt(area * tf.exp(logs)), 1.0)
     top = tf.random.stateless_uniform([count], seeds[2]) * (1.0 - tall)
     left = tf.random.stateless_uniform([count], seeds[3]) * (1.0 - wide)
-    boxes = tf.stack([top, left, top + tall, left + wide], 1)
-    crops = tf.image.crop_and_resize(pictures, boxes, tf.range(count), [height, width])
+    # As `tf.image.crop_and_resize` has it, which XLA can't compile.
+    crops = _sample(tf.cast(pictures, tf.float32), top, tall, height, 1)
+    crops = _sample(crops, left, wide, width, 2)
     return tf.cast(tf.clip_by_value(tf.round(crops), 0.0, 255.0), tf.uint8)
+
+
+def _sample(values: tf.Tensor, start: Any, share: Any, length: Any, axis: int) -> tf.Tensor:
+    """Linear interpolation along an axis, from `start` over `share` of its length."""
+    last = tf.cast(length - 1, tf.float32)
+    steps = tf.cast(tf.range(length), tf.float32) / tf.maximum(last, 1.0)
+    place = (start[:, None] + share[:, None] * steps[None]) * last
+    low = tf.clip_by_value(tf.cast(tf.floor(place), tf.int32), 0, length - 1)
+    high = tf.minimum(low + 1, length - 1)
+    part = (place - tf.cast(low, tf.float32))[..., None, None]
+    part = tf.transpose(part, [0, 2, 1, 3]) if axis == 2 else part
+    below, above = (tf.gather(values, at, axis=axis, batch_dims=1) for at in (low, high))
+    return below + (above - below) * part
 
 
 def flip_pictures(pictures: tf.Tensor, seed: Any, *, share: float = 0.5) -> tf.Tensor:
