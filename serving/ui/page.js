@@ -243,7 +243,7 @@ function findItsPlace() {
     ]);
     if (!current()) return;
     const vector = item.outputs.embedding[0];
-    const score = query.outputs.embedding[0].reduce((sum, q, at) => sum + q * vector[at], 0);
+    const score = query.outputs[0].reduce((sum, q, at) => sum + q * vector[at], 0);
     const better = list.outputs.scores[0].filter((other) => other > score).length;
     const place = better < 50 ? `place ${better + 1}` : "beyond place 50";
     const there = about.inputs.filter((_, at) => item.outputs.present[0][at] > 0);

@@ -37,7 +37,8 @@ const stem = () => `/v1/models/${encodeURIComponent(model())}`;
 async function predict(signature, inputs) {
   const body = signature ? { signature_name: signature, inputs } : { inputs };
   const started = performance.now();
-  const outputs = (await answerOf(`${stem()}:predict`, body)).outputs;
+  // A signature's only output comes without its name.
+  const { outputs } = await answerOf(`${stem()}:predict`, body);
   return { outputs, milliseconds: performance.now() - started };
 }
 

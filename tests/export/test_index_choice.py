@@ -38,6 +38,7 @@ def test_an_approximate_export_passes_its_proof(
     chosen = choose_index(source, IndexOptions(kind, recall=0.9, k=3))
     assert chosen.tuning is not None and chosen.tuning.chosen.recall > 0.5
     assert f"recall@3 {chosen.tuning.chosen.recall:.4f}" in chosen.summary
+    assert f"{chosen.similar:.4f} of `similar_items`" in chosen.summary and chosen.similar > 0.5
     graph = ServingGraph(source, chosen.index)
     write_saved_model(graph, tmp_path / "1", [source.query_tower, source.item_tower])
     requests = sample_requests(source, k=5)

@@ -11,6 +11,7 @@ from tfrec.errors import DescriptionError
 from tfrec.export.reference import Reference
 from tfrec.export.source import ServingSource
 from tfrec.index import ExactIndex, Index
+from tfrec.index.similar import tune_similar
 from tfrec.index.tuning import Tuning, tune
 
 __all__ = ["AUTO", "INDEXES", "ChosenIndex", "IndexOptions", "choose_index", "sampled_queries"]
@@ -45,10 +46,12 @@ class ChosenIndex:
     Attributes:
         index: It.
         tuning: What was measured; none for an exact one.
+        similar: Recall of `similar_items`; 1 for an exact one.
     """
 
     index: Index
     tuning: Tuning | None = None
+    similar: float = 1.0
 
     @property
     def summary(self) -> str:
@@ -58,7 +61,8 @@ class ChosenIndex:
         tuning, chosen = self.tuning, self.tuning.chosen
         return (
             f"{tuning.kind}: {chosen.probes} of {chosen.cells} cells probed; recall@{tuning.k}"
-            f" {chosen.recall:.4f} against exact on held-out queries (wanted {tuning.target:g});"
+            f" {chosen.recall:.4f} against exact on held-out queries (wanted {tuning.target:g}),"
+            f" {self.similar:.4f} of `similar_items`;"
             f" {chosen.milliseconds:.2f} ms a query where exact took"
             f" {tuning.exact_milliseconds:.2f}; memory {tuning.memory:.2f} of the vectors'"
         )
@@ -103,7 +107,9 @@ def choose_index(
     if options.kind == AUTO and tuning.chosen.milliseconds > tuning.exact_milliseconds:
         say("exact is faster here")
         return ChosenIndex(ExactIndex(source.item_vectors))
-    return ChosenIndex(index, tuning)
+    similar = tune_similar(index, source.item_vectors, target=options.recall, k=options.k)
+    say(f"similar items: {index.cosine_probes} cells probed, recall {similar:.4f}")
+    return ChosenIndex(index, tuning, similar)
 
 
 def sampled_queries(source: ServingSource, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

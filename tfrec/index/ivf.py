@@ -119,6 +119,9 @@ class IvfIndex(Index):
         self._probes = tf.Variable(
             min(probes, self.cells), trainable=False, dtype=tf.int32, name="index/probes"
         )
+        self._cosine_probes = tf.Variable(
+            min(probes, self.cells), trainable=False, dtype=tf.int32, name="index/cosine_probes"
+        )
         layout = CellLayout.of(cells.assignment, self.cells)
         self._storage = _STORAGES[kind](vectors, cells, layout)
         self.error = self._storage.error
@@ -147,7 +150,7 @@ class IvfIndex(Index):
         """Finds the best items of each query; see `Index.search`."""
         request = _Request(queries, k, excluded, cosine)
         if allowed is None:
-            return ranked(*self._searched(request, self._probes.value()))
+            return ranked(*self._searched(request, self._usual_probes(cosine)))
         if allowed.shape.rank == 2:
             return self._row_by_row(request, allowed)
         return ranked(*self._filtered(request, allowed))
@@ -160,6 +163,18 @@ class IvfIndex(Index):
     @probes.setter
     def probes(self, probes: int) -> None:
         self._probes.assign(max(1, min(probes, self.cells)))
+
+    @property
+    def cosine_probes(self) -> int:
+        """The same for searches by cosine, whose queries are of another kind."""
+        return int(self._cosine_probes.numpy())
+
+    @cosine_probes.setter
+    def cosine_probes(self, probes: int) -> None:
+        self._cosine_probes.assign(max(1, min(probes, self.cells)))
+
+    def _usual_probes(self, cosine: bool) -> tf.Tensor:
+        return self._cosine_probes.value() if cosine else self._probes.value()
 
     def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items as they are kept; see `Index.vectors_of`."""
@@ -186,7 +201,8 @@ class IvfIndex(Index):
         share = tf.size(kept) / tf.size(allowed)
 
         def probe() -> tuple[tf.Tensor, tf.Tensor]:
-            wider = tf.cast(tf.math.ceil(tf.cast(self._probes, tf.float64) / share), tf.int32)
+            usual = tf.cast(self._usual_probes(request.cosine), tf.float64)
+            wider = tf.cast(tf.math.ceil(usual / share), tf.int32)
             cells = tf.shape(self._norms)[0]
             return self._searched(request, tf.minimum(wider, cells), allowed, kept)
 
