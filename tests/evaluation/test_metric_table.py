@@ -9,10 +9,15 @@ import numpy as np
 
 from tests.evaluation.test_metrics import by_hand
 from tests.records import spec
-from tfrec.evaluation import beyond_accuracy, score_metrics, uncertainty
-from tfrec.evaluation.evaluate import _catalogue
-from tfrec.evaluation.held_out import HeldOut
-from tfrec.evaluation.rankings import Rankings
+from tfrec.evaluation import (
+    HeldOut,
+    beyond_accuracy,
+    evaluate,
+    measure_latency,
+    rank_vectors,
+    score_metrics,
+    uncertainty,
+)
 from tfrec.input import ItemTable, Timelines
 
 TABLE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -57,18 +62,25 @@ def small() -> HeldOut:
         dwell=ones,
         sentiment=ones,
     )
-    targets = train.select(np.array([0]))
-    targets.item_index[:] = 1
+    targets = train.select(np.array([0, 1]))
+    targets.item_index[:] = 2
     return HeldOut.build("test", items, train, train, targets)
 
 
 def test_every_metric_is_in_the_table_and_the_table_has_no_other():
     """Who reads metrics.json finds the formula of each name."""
     held_out = small()
-    lists = np.array([[1, 2, -1]], np.int32)
-    catalogue = _catalogue([Rankings("model", {"all": lists}, {})], held_out)["model"]
-    ranked = {name.partition("@")[0] for name in by_hand().all([5])}
-    emitted = ranked | {"graded_ndcg", "r_precision"}
+    vectors = np.array([[1.0], [3.0], [2.0]], np.float32)
+    catalogue = evaluate(
+        held_out,
+        [rank_vectors("model", np.ones((2, 1), np.float32), vectors, held_out)],
+        model="m",
+        data="d",
+        fingerprint="f",
+        latency=measure_latency(lambda user: None, 1),
+    ).catalogue["model"]
+    listed = {name.partition("@")[0] for name in by_hand().all([5])}
+    emitted = listed | {"graded_ndcg", "r_precision"}
     emitted |= {name.partition("@")[0] for name in catalogue}
     for module in (score_metrics, beyond_accuracy, uncertainty):
         names = set(module.__all__) - NOT_METRICS

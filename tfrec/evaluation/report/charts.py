@@ -328,6 +328,6 @@ def reliability(predicted: Sequence[float], observed: Sequence[float], title: st
     body += [f'<circle class="model-fill" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>' for x, y in at]
     body.append(
         f'<text class="soft" x="{(left + width) / 2}" y="{height - 5}" text-anchor="middle">'
-        "said; up: came (dashed: as said)</text>"
+        "chance said (across), share that came (up); dashed: equal</text>"
     )
     return svg(width, height, title, body)
