@@ -135,6 +135,12 @@ def test_the_embedded_server_answers_as_the_session_does(
                     assert np.array_equal(np.asarray(answer[name]), value)
                 else:
                     np.testing.assert_allclose(answer[name], value, atol=1e-4)
+        for found in client.explain("u0", k=3):
+            assert sum(found.modalities.values()) == pytest.approx(found.score, abs=1e-4)
+            assert sum(found.query.values()) == pytest.approx(found.score, abs=1e-4)
+            assert found.reason and {cause for cause, _ in found.history} <= {"i0", "i1", "i2"}
+        late = client.recommend("u1", k=9, where={"year": (1999, None), "genres": ["rock", "folk"]})
+        assert set(late.item_ids) == {"i9", "i11"}
         client.close()
 
 

@@ -148,7 +148,9 @@ class IvfIndex(Index):
         cosine: bool = False,
     ) -> Neighbours:
         """Finds the best items of each query; see `Index.search`."""
-        request = _Request(queries, k, excluded, cosine)
+        if excluded is not None:
+            excluded = tf.convert_to_tensor(excluded)
+        request = _Request(tf.convert_to_tensor(queries), k, excluded, cosine)
         if allowed is None:
             return ranked(*self._searched(request, self._usual_probes(cosine)))
         if allowed.shape.rank == 2:
