@@ -79,6 +79,8 @@ ENCODED_SUFFIX = "/encoded"
 COMMENTS = "comments"
 COMMENTS_SENTIMENT = "comments_sentiment"
 COMMENTS_COUNT = "comments_count"
+# What of an item comes from those who met it: an item without behaviour has none of it.
+FROM_BEHAVIOUR = (COMMENTS, COMMENTS_SENTIMENT, COMMENTS_COUNT)
 
 MISSING_INDEX = 0
 OOV_INDEX = 1

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tests.teachers.planted import block, two_tastes
 from tfrec.config import FeatureConfig
+from tfrec.model import NeuralView, TwoTower
 from tfrec.model.closed_form_view import ClosedFormView
 from tfrec.model.descriptors import Descriptor, build_descriptor
 from tfrec.schema import FeatureSpec
@@ -163,3 +164,34 @@ def test_content_that_is_absent_everywhere_leaves_no_cold_part() -> None:
     train, later, _ = two_tastes(0)
     absent = {"x": ContentBlock(np.zeros((60, 2), np.float32), np.zeros(60, bool))}
     assert fit_cold(train, later, absent, 60, rank=4, seed=0, max_items=100) is None
+
+
+def test_it_says_of_learned_vectors_what_the_kernel_carries_over(
+    fitted: tuple[WarmView, ColdView, np.ndarray],
+) -> None:
+    """New items' learned vectors get it added, known ones don't; it is the sum of its parts."""
+    warm, cold, vectors = fitted
+    descriptors = {"x": Descriptor("vector", name="x_descriptor")}
+    told = ClosedFormView.from_teachers(
+        warm, cold, descriptors, vectors, ~warm.covered, 1.0, name="closed_form", learned_rank=4
+    )
+    coefficients = np.random.default_rng(1).standard_normal((len(cold.landmarks), 4))
+    told.set_learned(coefficients.astype(np.float32))
+    content = cold.content_features({"x": block(VALUES)})[:3]
+    kernel = np.exp(
+        -np.sqrt(np.square(content[:, None] - cold.landmark_content[None]).sum(-1) + 1e-4)
+    )
+    asked = inputs([0, -1, -1])
+    np.testing.assert_allclose(told.placed(asked), kernel @ coefficients, atol=1e-3)
+    learned = NeuralView(
+        3, items=ITEMS, item_towers={}, fusion=None, history=None, users=2, normalize=False
+    )
+    learned.set_unseen(0.0, np.arange(4.0))
+    model = TwoTower({"neural": learned, "closed_form": told})
+    alone = TwoTower({"neural": learned})
+    gained = (model.item_tower(asked)[:, :4] - alone.item_tower(asked)).numpy()
+    np.testing.assert_allclose(gained[0], 0, atol=1e-6)
+    np.testing.assert_allclose(gained[1:], (kernel @ coefficients)[1:], atol=1e-3)
+    parts = model.item_tower.parts(asked)
+    np.testing.assert_allclose(sum(parts.values()), model.item_tower(asked), atol=1e-4)
+    assert np.abs(parts["x"][1:, :4]).max() > 0.1 and not np.abs(parts["x"][0]).any()

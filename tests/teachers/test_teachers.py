@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from tests.teachers.planted import block, timelines, two_tastes
 from tfrec.errors import DataError
-from tfrec.teachers import fit_cold, fit_warm
+from tfrec.teachers import fit_cold, fit_warm, place
 from tfrec.teachers.closed_form import cut_to_rank, ease_weights, kernel_ridge
 from tfrec.teachers.content import ContentBlock, fit_standardizers, standardize
 from tfrec.teachers.histories import decayed_gram, history_matrix, ndcg
@@ -159,3 +159,21 @@ def test_the_cold_view_places_unseen_items_by_content_and_only_by_it(noise: bool
 def test_without_content_there_is_no_cold_view() -> None:
     train, later, _ = two_tastes(0)
     assert fit_cold(train, later, {}, 60, rank=4, seed=0, max_items=100) is None
+
+
+def test_vectors_are_carried_over_by_content_and_only_by_it() -> None:
+    """Held-out vectors are foretold where content tells them, and left near the mean by noise."""
+    train, later, _ = two_tastes(0, items=50)
+    generator = np.random.default_rng(0)
+    told = np.eye(2)[np.arange(60) % 2] + 0.05 * generator.standard_normal((60, 2))
+    content = {"x": block(told)}
+    view = fit_cold(train, later, content, 60, rank=8, seed=0, max_items=100, max_trials=1)
+    assert view is not None
+    half = np.where(view.landmarks % 2 == 0, 1.0, -1.0)
+    vectors = np.outer(half, [1.0, -2.0, 0.5]).astype(np.float32)
+    known = place(view, vectors, seed=0)
+    assert (known.predicted[:, 0] * half[known.held_out] > 0.3).all()
+    assert known.coefficients.shape == vectors.shape
+    noise = generator.standard_normal(vectors.shape).astype(np.float32)
+    unknown = place(view, noise, seed=0)
+    assert np.abs(unknown.predicted).mean() < 0.5 * np.abs(known.predicted).mean()

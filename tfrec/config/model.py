@@ -214,8 +214,10 @@ class ClosedFormConfig(_Frozen):
             needs about 12 n² bytes, and n³ operations a trial.
         max_trials: Trials of the search for its parameters at up to 6,000 items; fewer above.
         history_length: Latest events that it reads.
-        unseen_share: What the learned view still has to say beside it on the differences between
-            items without behaviour: their learned vectors are drawn so close around their mean.
+        unseen_weight: Of items without behaviour the learned view has two opinions: what its
+            content towers say, and what its vectors of known items say once the content kernel has
+            carried them over. Each spreads scores so much beside the closed form's own opinion;
+            with 1 the three count alike, with 0 the learned view doesn't tell such items apart.
     """
 
     enabled: bool = False
@@ -223,7 +225,7 @@ class ClosedFormConfig(_Frozen):
     max_items: int = Field(16_000, ge=10)
     max_trials: int = Field(10, ge=1)
     history_length: int = Field(150, ge=1, le=4096)
-    unseen_share: float = Field(0.25, ge=0, le=1)
+    unseen_weight: float = Field(1.0, ge=0, le=10)
 
 
 class ModelConfig(_Frozen):

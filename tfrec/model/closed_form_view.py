@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -35,6 +35,8 @@ class ClosedFormView(View):
         cold_rank: Width of the second; 0 when nothing is placed by content.
         warm_decay: γ of the first part.
         cold_decay: γ of the second.
+        learned_rank: Width of the learned view's vectors, on which it has a say where content
+            places an item; 0 for none.
         landmarks: Items that the content kernel compares with.
         blocks: Width of each described feature, by name, in the order of the content vector.
         descriptors: By feature name.
@@ -52,6 +54,7 @@ class ClosedFormView(View):
         landmarks: int,
         blocks: Mapping[str, int],
         descriptors: Mapping[str, Descriptor],
+        learned_rank: int = 0,
         **kwargs: Any,
     ) -> None:
         kwargs.pop("dimension", None)
@@ -62,6 +65,7 @@ class ClosedFormView(View):
         self.warm_decay = warm_decay
         self.cold_decay = cold_decay
         self.landmarks = landmarks
+        self.learned_rank = learned_rank if cold_rank else 0
         self.blocks = dict(blocks)
         self.descriptors = dict(descriptors)
         self.in_table = self._fixed("in_table", (items, self.dimension))
@@ -76,6 +80,10 @@ class ClosedFormView(View):
             )
             self.coefficients = self._fixed("coefficients", (landmarks, cold_rank))
             self.bias = self._fixed("bias", (cold_rank,))
+        if self.learned_rank:
+            self.learned_coefficients = self._fixed(
+                "learned_coefficients", (landmarks, learned_rank)
+            )
 
     def _fixed(self, name: str, shape: tuple[int, ...]) -> Any:
         return self.add_weight(
@@ -139,6 +147,10 @@ class ClosedFormView(View):
         view.out_table.assign(out_table)
         return view
 
+    def set_learned(self, coefficients: npt.NDArray[np.float32]) -> None:
+        """Sets what the kernel says of the learned vectors, float32 [landmarks, learned rank]."""
+        self.learned_coefficients.assign(coefficients)
+
     def query(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """float32 [batch, dimension] from `history` int32 [batch, L]; 0 without any history."""
         means = [tf.einsum("bl,bld->bd", weight, part) for weight, part in self._weighed(inputs)]
@@ -186,15 +198,8 @@ class ClosedFormView(View):
         if not self.cold_rank:
             return {BEHAVIOUR: vectors}
         rows = tf.where(by_content)[:, 0]
-        some = {name: tf.gather(value, rows) for name, value in inputs.items()}
-        described = self._described(some)
-        present = {name: tf.cast(some[schema.present(name)], tf.bool) for name in self.blocks}
-
-        def placed(masks: Mapping[str, Any], copies: int) -> tf.Tensor:
-            several = {name: tf.tile(block, [copies, 1]) for name, block in described.items()}
-            return self._placed(several, masks)
-
-        found = shapley(placed, present)
+        read = [key for name in self.blocks for key in (name, schema.present(name))]
+        found = self._content_parts({key: tf.gather(inputs[key], rows) for key in read}, self._own)
         room = [tf.shape(vectors, tf.int64)[0], self.cold_rank]
         parts: Parts = {BEHAVIOUR: tf.where(by_content[:, None], 0.0, vectors)}
         for name, part in found.items():
@@ -206,9 +211,30 @@ class ClosedFormView(View):
 
     def content_vector(self, inputs: dict[str, Any]) -> tf.Tensor:
         """float32 [batch, cold rank] from the features alone."""
-        return self._placed(
-            self._described(inputs), {name: inputs[schema.present(name)] for name in self.blocks}
-        )
+        return self._own(self._kernel(self._described(inputs), self._present(inputs)))
+
+    def placed(self, inputs: dict[str, Any]) -> tf.Tensor | None:
+        """float32 [batch, learned rank]; None when it has no say on the learned vectors."""
+        if not self.learned_rank:
+            return None
+        return self._learned(self._kernel(self._described(inputs), self._present(inputs)))
+
+    def placed_parts(self, inputs: dict[str, Any]) -> Parts:
+        """Shapley values of `placed`."""
+        return self._content_parts(inputs, self._learned) if self.learned_rank else {}
+
+    def _content_parts(self, inputs: dict[str, Any], place: Callable[[Any], Any]) -> Parts:
+        """Shapley values of what the kernel leads to."""
+        described = self._described(inputs)
+
+        def placed(masks: Mapping[str, Any], copies: int) -> tf.Tensor:
+            several = {name: tf.tile(block, [copies, 1]) for name, block in described.items()}
+            return place(self._kernel(several, masks))
+
+        return shapley(placed, self._present(inputs))
+
+    def _present(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
+        return {name: tf.cast(inputs[schema.present(name)], tf.bool) for name in self.blocks}
 
     def _described(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
         """Each described feature at unit length times its weight, as if present."""
@@ -221,8 +247,8 @@ class ClosedFormView(View):
             start += width
         return parts
 
-    def _placed(self, described: dict[str, tf.Tensor], masks: Mapping[str, Any]) -> tf.Tensor:
-        """float32 [batch, cold rank] from what is present of the described features."""
+    def _kernel(self, described: dict[str, tf.Tensor], masks: Mapping[str, Any]) -> tf.Tensor:
+        """float32 [batch, landmarks] from what is present of the described features."""
         flags = [tf.cast(masks[name], tf.float32) for name in self.blocks]
         parts = [
             tf.where(flag[:, None] > 0, described[name], 0.0)
@@ -235,8 +261,15 @@ class ClosedFormView(View):
             + tf.reduce_sum(marks**2, -1)[None]
             - 2 * tf.matmul(content, marks, transpose_b=True)
         )
-        kernel = tf.exp(-tf.sqrt(tf.maximum(distance, 0.0) + SMOOTHING))
+        return tf.exp(-tf.sqrt(tf.maximum(distance, 0.0) + SMOOTHING))
+
+    def _own(self, kernel: tf.Tensor) -> tf.Tensor:
+        """float32 [batch, cold rank]."""
         return tf.matmul(kernel, self.coefficients.value) + self.bias.value
+
+    def _learned(self, kernel: tf.Tensor) -> tf.Tensor:
+        """float32 [batch, learned rank]."""
+        return tf.matmul(kernel, self.learned_coefficients.value)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
@@ -248,6 +281,7 @@ class ClosedFormView(View):
             "cold_rank": self.cold_rank,
             "warm_decay": self.warm_decay,
             "cold_decay": self.cold_decay,
+            "learned_rank": self.learned_rank,
             "landmarks": self.landmarks,
             "blocks": self.blocks,
             "descriptors": {name: save(layer) for name, layer in self.descriptors.items()},

@@ -12,7 +12,7 @@ from tfrec import schema
 from tfrec.fusion import Fusion
 from tfrec.model.id_embedding import IdEmbedding
 from tfrec.model.parts import BASE, BEHAVIOUR, USER, Parts, QueryParts, event_parts, shapley
-from tfrec.model.view import VECTOR_SUFFIX, View
+from tfrec.model.view import PLACED, PLACED_PARTS, VECTOR_SUFFIX, View
 from tfrec.towers import HistoryTower, Tower
 
 __all__ = ["ID", "NeuralView"]
@@ -198,7 +198,8 @@ class NeuralView(View):
 
         Args:
             inputs: `item_index`, and each feature with NAME/present; NAME/vector, where given,
-                stands for what the feature's tower would make of it.
+                stands for what the feature's tower would make of it; `placed`, where given, is
+                added to the vectors of items without behaviour.
             training: Whether this is a training step.
 
         Returns:
@@ -213,6 +214,8 @@ class NeuralView(View):
             output = ops.concatenate([output, bias], -1)
         unseen = inputs[schema.ITEM_INDEX] < 0
         shrunk = self.unseen_mean + self.unseen_share * (output - self.unseen_mean)
+        if PLACED in inputs:
+            shrunk = shrunk + inputs[PLACED]
         return ops.where(unseen[:, None], shrunk, output)
 
     def item_parts(self, inputs: dict[str, Any]) -> Parts:
@@ -241,6 +244,8 @@ class NeuralView(View):
         share = tf.where(unseen, self.unseen_share, 1.0)
         parts = {name: part * share for name, part in parts.items()}
         parts[BASE] += tf.where(unseen, (1 - self.unseen_share) * self.unseen_mean, 0.0)
+        for name, part in inputs.get(PLACED_PARTS, {}).items():
+            parts[name] = parts.get(name, 0.0) + tf.where(unseen, part, 0.0)
         return parts
 
     def _modalities(

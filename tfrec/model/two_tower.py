@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfrec.model.parts import HISTORY_INPUTS, Parts, QueryParts
-from tfrec.model.view import View
+from tfrec.model.view import PLACED, PLACED_PARTS, View
 
 __all__ = ["ItemTower", "QueryTower", "TwoTower"]
 
@@ -109,12 +109,23 @@ class ItemTower(_Side):
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """Embeds items."""
-        parts = [view.item(inputs, training) for view in self.views]
+        placed = self._placed(inputs)
+        given = inputs if placed is None else {**inputs, PLACED: placed}
+        parts = [view.item(given, training) for view in self.views]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
 
     def parts(self, inputs: dict[str, Any]) -> Parts:
         """What the vectors are the sum of, float32 [batch, D] each; see `tfrec.model.parts`."""
-        return _side_by_side([view.item_parts(inputs) for view in self.views], self.views)
+        given = dict(inputs)
+        if self._placed(inputs) is not None:
+            given[PLACED_PARTS] = next(p for v in self.views if (p := v.placed_parts(inputs)))
+        return _side_by_side([view.item_parts(given) for view in self.views], self.views)
+
+    def _placed(self, inputs: dict[str, Any]) -> Any | None:
+        """What a view has to say on another's vectors, where there is another."""
+        if len(self.views) == 1:
+            return None
+        return next((p for v in self.views if (p := v.placed(inputs)) is not None), None)
 
 
 @keras.saving.register_keras_serializable("tfrec")

@@ -8,10 +8,12 @@ import keras
 
 from tfrec.model.parts import Parts, QueryParts
 
-__all__ = ["VECTOR_SUFFIX", "View"]
+__all__ = ["PLACED", "PLACED_PARTS", "VECTOR_SUFFIX", "View"]
 
 # Beside a feature NAME, `NAME/vector` may give what its tower would have made of it.
 VECTOR_SUFFIX = "/vector"
+# What one view has to say on another's vectors of items without behaviour, and its parts.
+PLACED, PLACED_PARTS = "placed", "placed/parts"
 
 
 class View(keras.layers.Layer):
@@ -43,6 +45,14 @@ class View(keras.layers.Layer):
     def item(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """The vectors of items; for subclasses."""
         raise NotImplementedError
+
+    def placed(self, inputs: dict[str, Any]) -> Any | None:
+        """What is added to another view's vectors of items without behaviour, or None."""
+        return None
+
+    def placed_parts(self, inputs: dict[str, Any]) -> Parts:
+        """What `placed`, where there is any, is the sum of."""
+        return {}
 
     def query_parts(self, inputs: dict[str, Any]) -> QueryParts:
         """What `query` is the sum of; for subclasses. See `tfrec.model.parts`."""

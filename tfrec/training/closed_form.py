@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,13 @@ from tfrec.config.model import ModelConfig
 from tfrec.input import ItemTable, Timelines
 from tfrec.model.closed_form_view import ClosedFormView
 from tfrec.model.descriptors import Descriptor, build_descriptor
-from tfrec.schema import FeatureSpec
-from tfrec.teachers import ColdView, WarmView, fit_cold, fit_warm
+from tfrec.schema import FROM_BEHAVIOUR, FeatureSpec
+from tfrec.teachers import ColdView, WarmView, fit_cold, fit_warm, place
 from tfrec.teachers.content import ContentBlock
 from tfrec.teachers.histories import history_matrix
 from tfrec.training.validation import Validation
 
-__all__ = ["choose_scale", "fit_closed_form"]
+__all__ = ["FittedView", "choose_scale", "fit_closed_form", "weigh_unseen"]
 
 Array = npt.NDArray[np.float32]
 
@@ -33,6 +34,21 @@ SHARES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 MIN_GAIN = 0.004
 
 
+@dataclass(frozen=True)
+class FittedView:
+    """The view, and what is needed to weigh other opinions on new items beside its own.
+
+    Attributes:
+        view: The view.
+        cold: The content map, if there is one.
+        cold_scale: What its vectors are multiplied by in the view.
+    """
+
+    view: ClosedFormView
+    cold: ColdView | None
+    cold_scale: float
+
+
 def fit_closed_form(
     config: ModelConfig,
     items: ItemTable,
@@ -40,7 +56,9 @@ def fit_closed_form(
     train: Timelines,
     validation: Timelines,
     report: Callable[[str], None],
-) -> ClosedFormView:
+    *,
+    learned_rank: int = 0,
+) -> FittedView:
     """Fits both teachers on the train part and builds the view.
 
     Args:
@@ -50,9 +68,7 @@ def fit_closed_form(
         train: The train part.
         validation: The validation part: it chooses parameters, nothing is fitted on it.
         report: Takes one line on each step.
-
-    Returns:
-        The view.
+        learned_rank: Width of the learned view's vectors, if there is one beside it.
     """
     options, count = config.closed_form, len(items)
     past, later = train.positives(), validation.positives()
@@ -81,9 +97,10 @@ def fit_closed_form(
         f" NDCG@20 {warm.validation:.4f}, {_shown(warm.parameters)}, decay {warm.decay:g}"
     )
     with threadpool_limits(1, "blas"):
-        cold = fit_cold(past, later, blocks, count, **shared)
+        content = {name: b for name, b in blocks.items() if name not in FROM_BEHAVIOUR}
+        cold = fit_cold(past, later, content, count, **shared)
     if cold is None:
-        return ClosedFormView.from_teachers(
+        bare = ClosedFormView.from_teachers(
             warm,
             None,
             {},
@@ -93,21 +110,74 @@ def fit_closed_form(
             name="closed_form",
             history_length=options.history_length,
         )
+        return FittedView(bare, None, 1.0)
     report(
         f"closed form, items placed by content: NDCG@20 {cold.pseudo_cold:.4f} on hidden items,"
         f" {_shown(cold.parameters)}, decay {cold.decay:g}"
     )
     vectors = cold.item_vectors(cold.content_features(blocks))
-    return ClosedFormView.from_teachers(
+    cold_scale = _cold_scale(warm, cold, vectors, past, seed)
+    view = ClosedFormView.from_teachers(
         warm,
         cold,
         descriptors,
         vectors,
         ~warm.covered,
-        _cold_scale(warm, cold, vectors, past, seed),
+        cold_scale,
         name="closed_form",
         history_length=options.history_length,
+        learned_rank=learned_rank,
     )
+    return FittedView(view, cold, cold_scale)
+
+
+def weigh_unseen(
+    fitted: FittedView,
+    learned: Array,
+    as_unseen: Callable[[npt.NDArray[np.int64]], Array],
+    queries: Mapping[str, Array],
+    scale: float,
+    weight: float,
+    seed: int,
+) -> float:
+    """Gives the learned view's two opinions on new items their weight beside the closed form's.
+
+    How far an opinion spreads scores is measured on known items that it hasn't been shown: half of
+    the landmarks, by maps that were fitted on the other half, and what the content towers say of
+    the same items without their ids.
+
+    Args:
+        fitted: The closed form; its view is told what its kernel says of the learned vectors.
+        learned: float32 [N, d], learned vectors of the catalogue.
+        as_unseen: Learned vectors of items as if nobody had met them.
+        queries: `neural` and `closed_form`, float32 [users, d] each.
+        scale: Of the learned view.
+        weight: Spread of each opinion beside the closed form's.
+        seed: Of the halves.
+
+    Returns:
+        The share of the content towers' differences that is kept.
+    """
+    cold, view = fitted.cold, fitted.view
+    if cold is None or not scale or not weight:
+        return 0.0
+    with threadpool_limits(1, "blas"):
+        own = place(cold, cold.targets, seed=seed)
+        carried = place(cold, learned[cold.landmarks], seed=seed)
+    told = as_unseen(cold.landmarks[own.held_out])
+
+    def spread(query: Array, vectors: Array) -> float:
+        scores = query[:_SAMPLE] @ vectors[:_SAMPLE].T
+        return max(float((scores - scores.mean(1, keepdims=True)).std()), 1e-9)
+
+    closed = spread(
+        queries["closed_form"][:, view.warm_rank :], np.float32(fitted.cold_scale) * own.predicted
+    )
+    query = queries["neural"] * np.float32(scale)
+    view.set_learned(
+        np.float32(weight * closed / spread(query, carried.predicted)) * carried.coefficients
+    )
+    return weight * closed / spread(query, told)
 
 
 def choose_scale(

@@ -20,7 +20,7 @@ from tfrec.model.building import used_features
 from tfrec.model.view import View
 from tfrec.schema import Manifest
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
-from tfrec.training.closed_form import choose_scale, fit_closed_form
+from tfrec.training.closed_form import choose_scale, fit_closed_form, weigh_unseen
 from tfrec.training.validation import Validation
 
 __all__ = ["history_length", "join_closed_form", "restore_joined"]
@@ -45,6 +45,7 @@ def join_closed_form(
     manifest: Manifest,
     data: Path,
     neural_vectors: npt.NDArray[np.float32],
+    as_unseen: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]],
     say: Callable[[str], None],
 ) -> float:
     """Fits the closed-form view, weighs the learned one beside it, and saves both facts.
@@ -55,8 +56,9 @@ def join_closed_form(
         config: Resolved.
         manifest: Of the data.
         data: The prepared data.
-        neural_vectors: float32 [N, d], the model's item vectors, those without behaviour drawn
-            together already.
+        neural_vectors: float32 [N, d], the model's item vectors; of those without behaviour, their
+            mean.
+        as_unseen: The model's vectors of items as if nobody had met them.
         say: Takes lines for the person.
 
     Returns:
@@ -65,7 +67,11 @@ def join_closed_form(
     specs = used_features(config, manifest)
     items = ItemTable.load(data, features=[spec.name for spec in specs], raw=False)
     train, later = Timelines.load(data, "train"), Timelines.load(data, "validation")
-    view = fit_closed_form(config, items, specs, train, later, say)
+    learned = _learned(model)
+    fitted = fit_closed_form(
+        config, items, specs, train, later, say, learned_rank=learned.dimension
+    )
+    view = fitted.view
     validation = Validation(
         train,
         later,
@@ -90,19 +96,44 @@ def join_closed_form(
     }
     monitor = config.training.monitor
     alone = validation.measure(queries[NEURAL], vectors[NEURAL], monitor)
-    scales, value = choose_scale(queries, vectors, validation, monitor)
+    scales, _ = choose_scale(queries, vectors, validation, monitor)
+    share = weigh_unseen(
+        fitted,
+        neural_vectors,
+        as_unseen,
+        queries,
+        scales[NEURAL],
+        config.closed_form.unseen_weight,
+        config.training.seed,
+    )
+    mean = learned.unseen_mean.numpy()
+    unseen = np.flatnonzero(~items.warm)
+    if scales[NEURAL] and len(unseen):
+        moved = mean + np.float32(share) * (as_unseen(unseen) - mean)
+        if view.learned_rank:
+            moved += _in_batches(
+                lambda some, training: view.placed(some),
+                len(unseen),
+                lambda rows: inputs(unseen[rows]),
+            )
+        neural_vectors[unseen] = moved
+    joined = {name: query * np.float32(scales[name]) for name, query in queries.items()}
+    value = validation.measure(
+        np.hstack([joined[NEURAL], joined[CLOSED_FORM]]),
+        np.hstack([vectors[NEURAL], vectors[CLOSED_FORM]]),
+        monitor,
+    )
     say(
         f"joined: {monitor} {value:.4f}; learned view alone {alone:.4f}; its scores are scaled by"
         f" {scales[NEURAL]:.3g}" + ("" if scales[NEURAL] else ", so it is left out of the model")
     )
     save_variables(folder / f"{CLOSED_FORM}.npz", view.variables, {})
-    learned = _learned(model)
     content = {
         "view": keras.saving.serialize_keras_object(view),
         "scales": scales,
         "unseen": {
-            "share": float(learned.unseen_share.numpy()),
-            "mean": learned.unseen_mean.numpy().tolist(),
+            "share": share,
+            "mean": mean.tolist(),
         },
     }
     write_atomically(folder / f"{CLOSED_FORM}.json", json.dumps(content).encode())

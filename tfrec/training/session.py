@@ -266,20 +266,22 @@ class Session:
         load_variables(self._layout.best, self.model.variables)
         neural = self.model.views["neural"]
         assert isinstance(neural, NeuralView)
-        neural.set_unseen(self._config.closed_form.unseen_share, self._unseen_mean())
+        sample = np.arange(min(self._catalogue.size, _UNSEEN_SAMPLE))
+        mean = self._as_unseen(sample).mean(0)
+        neural.set_unseen(0.0, mean)
         folder, vectors = self._layout.best.parent, self._item_vectors()
+        neural.set_unseen(1.0, mean)
         return join_closed_form(
-            folder, self.model, self._config, manifest, self._data, vectors, say
+            folder, self.model, self._config, manifest, self._data, vectors, self._as_unseen, say
         )
 
-    def _unseen_mean(self) -> Any:
-        """Mean vector of the catalogue's first items as if nobody had met them."""
-        rows = tf.range(min(self._catalogue.size, _UNSEEN_SAMPLE))
+    def _as_unseen(self, rows: Any) -> Any:
+        """Item vectors as if nobody had met the items."""
         vectors = [
             self.model.item_tower(self._catalogue.unseen(rows[start : start + 256]), training=False)
             for start in range(0, len(rows), 256)
         ]
-        return tf.reduce_mean(tf.concat(vectors, 0), 0).numpy()
+        return tf.concat(vectors, 0).numpy()
 
     def _item_vectors(self) -> Any:
         size = 1024
@@ -350,9 +352,7 @@ def _augmenter(
     return Augmenter(config.augmentation, kinds)
 
 
-def _balance(
-    config: ModelConfig, view: NeuralView, catalogue: Catalogue
-) -> ModalityBalance | None:
+def _balance(config: ModelConfig, view: NeuralView, catalogue: Catalogue) -> ModalityBalance | None:
     """What keeps modalities from learning at each other's cost, if the configuration asks for it."""
     optimizer = config.optimizer
     if not optimizer.balance and not optimizer.modality_rates:
