@@ -40,6 +40,21 @@ def check_options(config: ModelConfig, replicas: int = 1) -> None:
             received="loss.type: tfrs",
             remedy="Set loss.type=in_batch, the same loss",
         )
+    optimizer = config.optimizer
+    if optimizer.balance_noise and not optimizer.balance:
+        raise DescriptionError(
+            "optimizer.balance_noise",
+            "it belongs to the modulation of gradients",
+            received="balance: 0",
+            remedy="Set optimizer.balance=0.3 too",
+        )
+    if (optimizer.balance or optimizer.modality_rates) and (optimizer.average or replicas > 1):
+        raise DescriptionError(
+            "optimizer.balance, optimizer.modality_rates",
+            "steps of a modality's own length go with one device and without moving averages",
+            received=f"{replicas} replicas, average: {optimizer.average}",
+            remedy="Set optimizer.average=0 and leave --strategy out",
+        )
     size, parts = int(training.batch_size or 0), replicas * training.micro_batches
     if size % parts:
         raise DescriptionError(

@@ -353,7 +353,7 @@ def _augmenter(
 
 
 def _balance(config: ModelConfig, view: NeuralView, catalogue: Catalogue) -> ModalityBalance | None:
-    """What keeps modalities from learning at each other's cost, if the configuration asks for it."""
+    """What keeps modalities from learning at each other's cost, if that is asked for."""
     optimizer = config.optimizer
     if not optimizer.balance and not optimizer.modality_rates:
         return None

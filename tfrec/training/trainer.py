@@ -16,6 +16,7 @@ from tfrec.config.model import LossConfig
 from tfrec.input import TARGET_WEIGHT
 from tfrec.model import TwoTower
 from tfrec.optimizers import RowOptimizer
+from tfrec.training.balancing import ModalityBalance
 from tfrec.training.catalogue import Catalogue
 from tfrec.training.objectives import Objective
 from tfrec.training.replicas import total
@@ -41,6 +42,7 @@ class Trainer(keras.Model):
             of negatives that don't come from the batch.
         micro_batches: Equal parts that a batch is computed in before the weights move.
         seed: Of sampled negatives.
+        balance: Multiplies the steps of modalities' own weights.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Trainer(keras.Model):
         batch_size: int = 0,
         micro_batches: int = 1,
         seed: int = 0,
+        balance: ModalityBalance | None = None,
     ) -> None:
         super().__init__(name="trainer")
         self.model = model
+        self.balance = balance
         self.table_optimizer = table_optimizer
         self.micro_batches = micro_batches
         self.objective = Objective(
@@ -107,6 +111,7 @@ class Trainer(keras.Model):
             *self.optimizer.variables,
             *self.table_optimizer.variables,
             *self.objective.variables,
+            *(self.balance.variables if self.balance is not None else ()),
             self._steps,
         ]
 
@@ -155,6 +160,11 @@ class Trainer(keras.Model):
             loss += own
             gradients = [_sum(a, b) for a, b in zip(gradients, found, strict=True)]
         loss = total(loss)
+        trained, kept = [*self._dense, *self._tables], []
+        if self.balance is not None:
+            self.balance.measure(data)
+            gradients = self.balance.noised(gradients, trained)
+            kept = self.balance.before(gradients, trained)
         dense, sparse = gradients[: len(self._dense)], gradients[len(self._dense) :]
         known = [(tf.convert_to_tensor(g), v) for g, v in _known(dense, self._dense)]
         if known:
@@ -162,6 +172,8 @@ class Trainer(keras.Model):
         known = _known(self._unscaled(sparse), self._tables)
         if known:
             self.table_optimizer.apply(*zip(*known, strict=True))
+        if self.balance is not None:
+            self.balance.after(kept, trained)
         self._count(loss)
         self.loss_mean.update_state(loss)
         if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
