@@ -162,7 +162,8 @@ def weigh_unseen(
     if cold is None or not scale or not weight:
         return 0.0
     with threadpool_limits(1, "blas"):
-        own = place(cold, cold.targets, seed=seed)
+        # Of its own strength, which ranking chose: least squares would choose a shyer one.
+        own = place(cold, cold.targets, seed=seed, ridges=[cold.parameters["kernel_ridge"]])
         carried = place(cold, learned[cold.landmarks], seed=seed)
     told = as_unseen(cold.landmarks[own.held_out])
 
