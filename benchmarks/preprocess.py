@@ -326,9 +326,9 @@ def main() -> None:
         ours, theirs, pandas = [], [], []
         for repeat in range(arguments.repeats):
             out = folder / "out"
-            ours.append(timed(lambda: run_ours(config, folder / "raw", out)))  # noqa: B023
+            ours.append(timed(lambda: run_ours(config, folder / "raw", out)))  # noqa: B023 - called at once
             plain = folder / f"plain-{repeat}"
-            theirs.append(timed(lambda: run_row_wise(folder / "raw", plain)))  # noqa: B023
+            theirs.append(timed(lambda: run_row_wise(folder / "raw", plain)))  # noqa: B023 - called at once
             print(f"{repeat}: ours {ours[-1]:.1f} s, row-wise Beam {theirs[-1]:.1f} s", flush=True)
         pandas.append(timed(lambda: run_pandas(folder / "raw", folder / "pandas")))
         result |= {

@@ -9,6 +9,7 @@ import shutil
 import signal
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,13 @@ import tensorflow as tf
 from PIL import Image
 
 from preprocessing.stages import Stages, _RunTask
-from tests.preprocessing.service import ONE_WORKER, Service, prepare
+from tests.preprocessing.service import ONE_WORKER, Service, prepare, write_csv
 from tests.preprocessing.test_conservation import balanced
 from tfrec.config import DatasetConfig
 from tfrec.errors import RejectedRowsError, TfrecError
 from tfrec.schema import DataLayout, Manifest
 
 CORRUPTIONS = 500
-TABLES = ("items.csv", "interactions.csv", "users.csv", "comments.csv")
 
 
 def service(folder: Path) -> DatasetConfig:
@@ -51,6 +51,50 @@ def service(folder: Path) -> DatasetConfig:
         wave = tf.constant(np.sin(np.arange(90) / (number + 1))[:, None], tf.float32)
         (folder / "media" / f"{name}.wav").write_bytes(tf.audio.encode_wav(wave, 1000).numpy())
     return config
+
+
+def movielens(folder: Path) -> DatasetConfig:
+    """A stand-in for the MovieLens small with plots and posters: its columns, of our own making."""
+    rng = random.Random(4)
+    folder.mkdir(parents=True)
+    (folder / "images").mkdir()
+    names = [
+        f"The {word}, Part {n}" for n, word in enumerate(["Fog", 'So-called "End"', "Été"] * 4)
+    ]
+    films = [
+        (n + 1, name, 1950 + n, "Drama|Comedy" if n % 3 else "", f"One day, {name}\nends.", "A|B")
+        for n, name in enumerate(names)
+    ]
+    header = ("item_id", "title", "year", "genres", "plot", "actors")
+    write_csv(folder / "items.csv", header, films)
+    moments = sorted(rng.sample(range(828_124_615, 1_500_000_000), 60))
+    parts = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
+    rows = [
+        (rng.randint(1, 6), rng.randint(1, 12), rng.randint(1, 10) / 2, moment, part)
+        for moment, part in zip(moments, parts, strict=True)
+    ]
+    header = ("user_id", "item_id", "rating", "timestamp", "split")
+    write_csv(folder / "interactions.csv", header, rows)
+    tags = [(row[0], row[1], "boring, but pretty", row[3] + 5) for row in rows[::4]]
+    write_csv(folder / "tags.csv", ("user_id", "item_id", "tag", "timestamp"), tags)
+    for film in films[:10]:
+        pixels = np.random.default_rng(film[0]).integers(0, 256, (18, 12, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{film[0]}.jpg")
+    features = {
+        "text": {"modality": "text", "column": ["title", "plot", "actors"]},
+        "poster": {"modality": "image", "path": "images/{item_id}.jpg", "size": [8, 8]},
+        "genres": {"modality": "tags", "separator": "|"},
+        "year": {"modality": "numeric"},
+    }
+    return DatasetConfig.model_validate(
+        {
+            "name": "films",
+            "interactions": {"path": "interactions.csv", "label": "rating >= 4"},
+            "items": {"path": "items.csv", "features": features},
+            "comments": {"path": "tags.csv", "text": "tag"},
+            "split": {"method": "column"},
+        }
+    )
 
 
 def flip(data: bytes, rng: random.Random) -> bytes:
@@ -124,12 +168,13 @@ IN_MEDIA: Sequence[Change] = (flip, cut, bomb, noise)
 
 def corrupt(folder: Path, rng: random.Random) -> None:
     """One to three corruptions of some file."""
-    media = sorted(path.name for path in (folder / "media").iterdir())
+    tables = sorted(path for path in folder.iterdir() if path.is_file())
+    media = sorted(path for path in folder.rglob("*") if path.is_file() and path not in tables)
     for _ in range(rng.randint(1, 3)):
         if rng.random() < 0.7:
-            path, changes = folder / rng.choice(TABLES), IN_TABLES
+            path, changes = rng.choice(tables), IN_TABLES
         else:
-            path, changes = folder / "media" / rng.choice(media), IN_MEDIA
+            path, changes = rng.choice(media), IN_MEDIA
         data = path.read_bytes() or b"x"
         path.write_bytes(rng.choice(changes)(data, rng))
 
@@ -159,27 +204,32 @@ def outcome(config: DatasetConfig, raw: Path, out: Path, limit: float) -> str:
     return "written"
 
 
+def corrupted_outcomes(config: DatasetConfig, folder: Path, count: int) -> Counter[str]:
+    """Corrupts a copy of `folder/whole` many times; what each came to."""
+    outcomes: Counter[str] = Counter()
+    for number in range(count):
+        rng = random.Random(number)
+        raw, out = folder / "raw", folder / "out"
+        shutil.copytree(folder / "whole", raw)
+        corrupt(raw, rng)
+        outcomes[outcome(config, raw, out, rng.choice([0.0, 0.3, 1.0, 1.0]))] += 1
+        for path in (raw, out, folder / "out.rejected"):
+            shutil.rmtree(path, ignore_errors=True)
+        assert not list(folder.glob(".out*")), number
+    return outcomes
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("make", [service, movielens])
 def test_five_hundred_corruptions_lose_no_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], DatasetConfig]
 ) -> None:
     """Each is told in one line, with nothing published, or gives balanced books.
 
     The runner is left out: Beam moves file names alone, and costs ten times what tiny data does.
     """
     monkeypatch.setattr(Stages, "run", run_here)
-    config = service(tmp_path / "whole")
-    outcomes: dict[str, int] = {}
-    for number in range(CORRUPTIONS):
-        rng = random.Random(number)
-        raw, out = tmp_path / "raw", tmp_path / "out"
-        shutil.copytree(tmp_path / "whole", raw)
-        corrupt(raw, rng)
-        result = outcome(config, raw, out, rng.choice([0.0, 0.3, 1.0, 1.0]))
-        outcomes[result] = outcomes.get(result, 0) + 1
-        for path in (raw, out, tmp_path / "out.rejected"):
-            shutil.rmtree(path, ignore_errors=True)
-        assert not list(tmp_path.glob(".out*")), number
+    outcomes = corrupted_outcomes(make(tmp_path / "whole"), tmp_path, CORRUPTIONS)
     # The corpus must reach all ways out, or it proves little.
     assert outcomes["written"] > 100
     assert outcomes["RejectedRowsError"] > 50
