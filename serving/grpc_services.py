@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -23,7 +24,32 @@ from serving.calls import MODELS_METADATA
 from serving.handlers import Handlers, answer
 from serving.status import truncated
 
-__all__ = ["ModelService", "PredictionService", "add_services"]
+__all__ = ["ModelService", "PredictionService", "WholeMessages", "add_services"]
+
+
+class WholeMessages(grpc.ServerInterceptor):
+    """Parses requests itself: bytes that are no message are answered as gRPC answers them.
+
+    Where gRPC's own deserialising fails, its Python server never frees the call (grpcio 1.85), so
+    that anybody could fill the memory, and logs a traceback for each.
+    """
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        """The service's handler, given bytes."""
+        handler = continuation(details)
+        if handler is None or handler.unary_unary is None or handler.request_deserializer is None:
+            return handler
+
+        def parsed(data: bytes, context: grpc.ServicerContext) -> Any:
+            try:
+                request = handler.request_deserializer(data)
+            except DecodeError:
+                context.abort(grpc.StatusCode.INTERNAL, "Exception deserializing request!")
+            return handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            parsed, response_serializer=handler.response_serializer
+        )
 
 
 def _respond(

@@ -89,9 +89,11 @@ class LoadedModel:
             StatusError: What the op that failed says.
         """
         try:
-            return self._call(tuple(feeds), tuple(fetches))(*arrays)
+            values = self._call(tuple(feeds), tuple(fetches))(*arrays)
         except self._errors as error:
             raise StatusError.of_number(error.error_code, error.message) from error
+        # A string without a shape comes as bytes; every other tensor as an array.
+        return [np.array(each, object) if isinstance(each, bytes) else each for each in values]
 
     def close(self) -> None:
         """Frees the session. No call may be running."""

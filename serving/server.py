@@ -14,7 +14,7 @@ import grpc
 
 from serving import stock_files
 from serving.batching import BatchedModel, BatchingOptions, BatchScheduler
-from serving.grpc_services import add_services
+from serving.grpc_services import WholeMessages, add_services
 from serving.handlers import Handlers
 from serving.loaded_model import LoadedModel
 from serving.metrics import Metrics
@@ -264,6 +264,7 @@ class Server:
         options = self.options
         server = grpc.server(
             futures.ThreadPoolExecutor(options.grpc_max_threads, thread_name_prefix="grpc"),
+            interceptors=[WholeMessages()],
             options=[
                 ("grpc.max_receive_message_length", options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),

@@ -51,6 +51,8 @@ _KINDS = {
     23: _Kind("uint64", np.uint64, "uint64_val"),
 }
 
+_ADDRESSABLE = 2**63 - 1
+
 
 class TensorError(ValueError):
     """A `TensorProto` that stands for no tensor."""
@@ -101,6 +103,9 @@ def decode(proto: Any) -> np.ndarray:
         raise TensorError("a dimension is negative")
     count = math.prod(shape)
     if count * np.dtype(kind.dtype).itemsize > MAX_TENSOR_BYTES:
+        raise TensorError("the tensor is too large")
+    # Nothing times something beyond 63 bits is a shape that no array has.
+    if math.prod(max(size, 1) for size in shape) * np.dtype(kind.dtype).itemsize > _ADDRESSABLE:
         raise TensorError("the tensor is too large")
     if count == 0:
         return np.empty(shape, kind.dtype)

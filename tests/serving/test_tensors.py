@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorflow.core.framework import tensor_pb2
 
 from serving import tensors
 
@@ -88,3 +89,13 @@ def test_any_bytes_are_a_tensor_or_refused(content: bytes, count: int) -> None:
         assert tensors.decode(changed).shape == (count,)
     except tensors.TensorError:
         assert content
+
+
+@pytest.mark.parametrize("shape", [(0, 2**62), (2**62, 0), (0, 2**40, 2**40)])
+def test_an_empty_tensor_of_no_shape_is_refused(shape: tuple[int, ...]) -> None:
+    """Found by 1,000 malformed requests: nothing times 2**62 floats is a shape that overflows."""
+    proto = tensor_pb2.TensorProto(dtype=1)
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    with pytest.raises(tensors.TensorError, match="too large"):
+        tensors.decode(proto)
