@@ -82,16 +82,23 @@ def compared(data: Path, config: str, tmp_path_factory: pytest.TempPathFactory) 
 def test_a_table_has_every_system_warm_and_cold(compared: Path) -> None:
     """Figures are means over users and seeds, inside their intervals; costs are counted."""
     rows = json.loads((compared / "table.json").read_text())
-    assert [row["label"] for row in rows] == ["small-true", "small-false"]
-    for row in rows:
+    assert [row["label"] for row in rows[:2]] == ["small-true", "small-false"]
+    baselines = {row["label"]: row for row in rows[2:]}
+    assert {"popularity", "random"} <= set(baselines)
+    assert all(row["seeds"] == 0 and row["parameters"] is None for row in rows[2:])
+    assert baselines["popularity"]["cells"]["warm"]["value"] > 0
+    for row in rows[:2]:
         assert row["seeds"] == 2 and set(row["cells"]) == {"all", "warm", "cold"}
         for cell in row["cells"].values():
             assert 0 <= cell["low"] <= cell["value"] <= cell["high"] <= 1
         assert row["parameters"] > 0 and row["milliseconds"] > 0 and row["seconds"] > 0
     assert rows[0]["parameters"] > rows[1]["parameters"]
     table = (compared / "table.md").read_text().splitlines()
-    assert len(table) == 4 and "small-true" in table[2] and "ndcg@20, cold" in table[0]
+    assert len(table) == 2 + len(rows) and "small-true" in table[2] and "ndcg@20, cold" in table[0]
     ElementTree.parse(compared / "table.svg")
+    told = (compared / "report.html").read_text()
+    assert "chance" in told and "2 seeds" in told and "popularity" in told
+    assert "src=" not in told and "href=" not in told
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from tfrec.errors import DataError, DescriptionError
 from tfrec.schema import DataLayout
@@ -43,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print compare.json instead of the table")
     several = parser.add_argument_group("to train configurations")
     add = several.add_argument
-    add("--out", type=Path, metavar="DIR", help="where runs, table.md and table.svg go")
+    add(
+        "--out", type=Path, metavar="DIR", help="where runs, report.html, table.md and table.svg go"
+    )
     add("--seeds", type=int, metavar="N", help="trainings of each configuration (1)")
     add(
         "--set",
@@ -155,27 +158,41 @@ def _train(arguments: argparse.Namespace) -> int:
 
     systems = read_systems(configs, arguments.overrides, arguments.vary)
     # TensorFlow takes seconds to load; a wrong configuration is told before.
-    from tfrec.experiments import bar_chart, markdown, rows_of, train_systems
+    from tfrec.experiments import (
+        bar_chart,
+        lines_of,
+        markdown,
+        measure_baselines,
+        page,
+        rows_of,
+        train_systems,
+    )
     from tfrec.registry import import_components
 
     import_components(arguments.imports)
-    results = train_systems(
-        data,
-        systems,
-        arguments.out,
-        seeds=arguments.seeds or 1,
-        split=arguments.split or "test",
-        max_users=arguments.max_users,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    rows = rows_of(results)
+    shared: dict[str, Any] = {
+        "split": arguments.split or "test",
+        "max_users": arguments.max_users,
+        "say": lambda line: print(line, file=sys.stderr, flush=True),
+    }
+    results = train_systems(data, systems, arguments.out, seeds=arguments.seeds or 1, **shared)
+    rows = rows_of(results, measure_baselines(data, arguments.out, **shared))
     text = json.dumps([row.model_dump() for row in rows], indent=1) + "\n"
     table = markdown(rows)
     _write(
         arguments.output or arguments.out,
-        {"table.md": table, "table.json": text, "table.svg": bar_chart(rows)},
+        {
+            "table.md": table,
+            "table.json": text,
+            "table.svg": bar_chart(rows),
+            "report.html": page(rows),
+        },
     )
     print(text if arguments.json else table, end="")
+    if not arguments.json:
+        for line in lines_of(rows):
+            print(line)
+        print((arguments.output or arguments.out) / "report.html")
     return 0
 
 

@@ -216,8 +216,9 @@ class ClosedFormConfig(_Frozen):
         history_length: Latest events that it reads.
         unseen_weight: Of items without behaviour the learned view has two opinions: what its
             content towers say, and what its vectors of known items say once the content kernel has
-            carried them over. Each spreads scores so much beside the closed form's own opinion;
-            with 1 the three count alike, with 0 the learned view doesn't tell such items apart.
+            carried them over. Each spreads scores so much beside the closed form's own opinion,
+            and less where validation gave the learned view less on known items: with 1 the three
+            count alike at most, with 0 the learned view doesn't tell such items apart.
     """
 
     enabled: bool = False

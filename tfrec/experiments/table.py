@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -44,10 +44,10 @@ class Row(_Frozen):
 
     Attributes:
         label: Its name.
-        seeds: How many.
+        seeds: How many; 0 for a baseline.
         metric: For example `ndcg@20`.
         cells: By slice; those that the data has.
-        parameters: Numbers in the model.
+        parameters: Numbers in the model; `null` for a baseline, as the following.
         milliseconds: Of a training step: the median over seeds.
         seconds: Of a training: likewise.
     """
@@ -56,16 +56,17 @@ class Row(_Frozen):
     seeds: int
     metric: str
     cells: dict[str, Cell]
-    parameters: int
-    milliseconds: float
-    seconds: float
+    parameters: int | None = None
+    milliseconds: float | None = None
+    seconds: float | None = None
 
 
-def rows_of(results: Mapping[Path, Result]) -> list[Row]:
-    """Reads every run's values and averages a system's seeds.
+def rows_of(results: Mapping[Path, Result], baselines: Sequence[Path] = ()) -> list[Row]:
+    """Reads every run's values and averages a system's seeds; the baselines follow.
 
     Args:
         results: Of `train_systems`.
+        baselines: Of `measure_baselines`.
     """
     systems: dict[str, list[tuple[Path, Result]]] = {}
     for run, result in results.items():
@@ -76,23 +77,30 @@ def rows_of(results: Mapping[Path, Result]) -> list[Row]:
         runs, seeds = tuple(run for run, _ in members), tuple(one.seed for _, one in members)
         group = RunGroup(label, runs, seeds, values)
         metric = values[0].primary
-        cells = {}
-        for name in SLICES:
-            part = group.table(name, values[0].users)
-            if part is not None:
-                cells[name] = _cell(part.values[metric])
         rows.append(
             Row(
                 label=label,
                 seeds=len(members),
                 metric=metric,
-                cells=cells,
+                cells=_cells(group),
                 parameters=members[0][1].parameters,
                 milliseconds=float(np.median([one.milliseconds for _, one in members])),
                 seconds=float(np.median([one.seconds for _, one in members])),
             )
         )
+    for folder in baselines:
+        own = UserValues.read(folder)
+        group = RunGroup(folder.name, (folder,), (0,), (own,))
+        rows.append(Row(label=folder.name, seeds=0, metric=own.primary, cells=_cells(group)))
     return rows
+
+
+def _cells(group: RunGroup) -> dict[str, Cell]:
+    first = group.values[0]
+    parts = {name: group.table(name, first.users) for name in SLICES}
+    return {
+        name: _cell(part.values[first.primary]) for name, part in parts.items() if part is not None
+    }
 
 
 def _cell(values: np.ndarray) -> Cell:
@@ -119,10 +127,14 @@ def markdown(rows: list[Row]) -> str:
             for cell in (row.cells.get(name) for name in slices)
         ]
         lines.append(
-            f"| {row.label} | {' | '.join(cells)} | {row.parameters:,} | {row.milliseconds:.1f}"
-            f" | {row.seconds:.0f} |"
+            f"| {row.label} | {' | '.join(cells)} | {_number(row.parameters, ',')}"
+            f" | {_number(row.milliseconds, '.1f')} | {_number(row.seconds, '.0f')} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def bar_chart(rows: list[Row]) -> str:

@@ -9,17 +9,18 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tfrec.baselines import STANDARD
 from tfrec.config.loading import load_config
 from tfrec.config.model import ModelConfig
 from tfrec.errors import RunError
-from tfrec.evaluation import HeldOut, primary_metric, rank_vectors
+from tfrec.evaluation import HeldOut, primary_metric, rank_baselines, rank_vectors, tuning_users
 from tfrec.evaluation.user_values import measure_users
 from tfrec.experiments.systems import System
 from tfrec.schema import DataLayout, Split
 from tfrec.training import Run, load_run, train
 from tfrec.training.checkpoints import write_atomically
 
-__all__ = ["Result", "train_systems"]
+__all__ = ["Result", "measure_baselines", "train_systems"]
 
 _FILE = "compared.json"
 _K = 20
@@ -114,6 +115,45 @@ def train_systems(
             f" validation {result.monitor} {result.best:.4f}, {result.seconds:.0f} s"
         )
     return found
+
+
+def measure_baselines(
+    data: str | Path,
+    out: str | Path,
+    *,
+    split: Split = "test",
+    max_users: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
+    """Ranks for the same users by what needs no training.
+
+    Args:
+        data: Prepared data.
+        out: Their users' figures lie in OUT/baselines/NAME.
+        split: Evaluated part.
+        max_users: Evaluates a sample.
+        say: Told each one's name.
+
+    Returns:
+        Their directories.
+    """
+    fingerprint = DataLayout(data).read_manifest().fingerprint
+    held_out = HeldOut.load(data, split, max_users=max_users)
+    folders = []
+    for lists in rank_baselines(
+        STANDARD,
+        held_out,
+        lambda: tuning_users(data),
+        cache=data,
+        say=lambda name: say(f"baseline: {name}"),
+    ):
+        folder = Path(out) / "baselines" / lists.name
+        folder.mkdir(parents=True, exist_ok=True)
+        measure_users(held_out, lists, primary=primary_metric([_K]), fingerprint=fingerprint).write(
+            folder
+        )
+        folders.append(folder)
+    return folders
 
 
 def _read(run: Path, about: dict[str, object]) -> Result | None:

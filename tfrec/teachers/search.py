@@ -17,8 +17,9 @@ def coordinate_search(
     *,
     max_trials: int,
     passes: int,
+    min_gain: float = MIN_GAIN,
 ) -> tuple[dict[str, float], float, list[tuple[dict[str, float], float]]]:
-    """Moves one coordinate at a time to the best of its options that gains at least 0.4 %.
+    """Moves one coordinate at a time to the best of its options that gains enough.
 
     Bounded by a number of trials: the same seed must choose the same on a slower machine.
 
@@ -28,6 +29,7 @@ def coordinate_search(
         evaluate: Quality of a point, the greater the better.
         max_trials: Evaluations at most, the first included.
         passes: Rounds over the coordinates at most.
+        min_gain: What a step must pay, relatively.
 
     Returns:
         The best point, its quality, and every trial.
@@ -54,7 +56,7 @@ def coordinate_search(
                 done.add(tuple(sorted(point.items())))
                 quality = evaluate(point)
                 trials.append((point, quality))
-                if quality > max(value * (1 + MIN_GAIN), found[1] if found else 0.0):
+                if quality > max(value * (1 + min_gain), found[1] if found else 0.0):
                     found = point, quality
             if found:
                 best, value = found

@@ -152,7 +152,7 @@ def weigh_unseen(
         as_unseen: Learned vectors of items as if nobody had met them.
         queries: `neural` and `closed_form`, float32 [users, d] each.
         scale: Of the learned view.
-        weight: Spread of each opinion beside the closed form's.
+        weight: Spread of each opinion beside the closed form's own.
         seed: Of the halves.
 
     Returns:
@@ -196,22 +196,22 @@ def choose_scale(
         metric: Its name.
 
     Returns:
-        Scale by view, and the metric at them.
+        Scale by view, and how far the learned view's scores then spread beside the other's.
     """
     spread = {}
     for name, query in queries.items():
         sample = query[:_SAMPLE] @ vectors[name][:_SAMPLE].T
         spread[name] = max(float(sample.std()), 1e-9)
     items = np.hstack([vectors["neural"], vectors["closed_form"]])
-    best: tuple[float, float] | None = None
+    best: tuple[float, float, float] | None = None
     for share in SHARES:
         scale = share * spread["closed_form"] / spread["neural"]
         both = np.hstack([queries["neural"] * np.float32(scale), queries["closed_form"]])
         value = validation.measure(both, items, metric)
         if best is None or value > best[1] * (1 + MIN_GAIN):
-            best = scale, value
+            best = scale, value, share
     assert best is not None
-    return {"neural": best[0], "closed_form": 1.0}, best[1]
+    return {"neural": best[0], "closed_form": 1.0}, best[2]
 
 
 def _describe(descriptor: Descriptor, values: npt.NDArray[Any]) -> Array:

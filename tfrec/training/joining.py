@@ -96,14 +96,14 @@ def join_closed_form(
     }
     monitor = config.training.monitor
     alone = validation.measure(queries[NEURAL], vectors[NEURAL], monitor)
-    scales, _ = choose_scale(queries, vectors, validation, monitor)
+    scales, spread = choose_scale(queries, vectors, validation, monitor)
     share = weigh_unseen(
         fitted,
         neural_vectors,
         as_unseen,
         queries,
         scales[NEURAL],
-        config.closed_form.unseen_weight,
+        config.closed_form.unseen_weight * min(1.0, spread),
         config.training.seed,
     )
     mean = learned.unseen_mean.numpy()
