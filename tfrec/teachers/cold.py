@@ -42,7 +42,7 @@ PRESENCE = "presence"
 MAX_USERS = 3_000
 TRIALS = 3
 # Two draws differ by about so much, relatively: what gains less is more likely luck than better.
-MIN_GAIN = 0.015
+MIN_GAIN = 0.01
 SCALE = 0.04
 
 
