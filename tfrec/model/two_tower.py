@@ -118,14 +118,16 @@ class ItemTower(_Side):
         """What the vectors are the sum of, float32 [batch, D] each; see `tfrec.model.parts`."""
         given = dict(inputs)
         if self._placed(inputs) is not None:
-            given[PLACED_PARTS] = next(p for v in self.views if (p := v.placed_parts(inputs)))
+            given[PLACED_PARTS] = {}
+            for view in self.views:
+                given[PLACED_PARTS].update(view.placed_parts(inputs))
         return _side_by_side([view.item_parts(given) for view in self.views], self.views)
 
     def _placed(self, inputs: dict[str, Any]) -> Any | None:
         """What a view has to say on another's vectors, where there is another."""
-        if len(self.views) == 1:
-            return None
-        return next((p for v in self.views if (p := v.placed(inputs)) is not None), None)
+        told = [view.placed(inputs) for view in self.views] if len(self.views) > 1 else []
+        some = [each for each in told if each is not None]
+        return some[0] if some else None
 
 
 @keras.saving.register_keras_serializable("tfrec")
