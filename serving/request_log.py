@@ -25,14 +25,13 @@ from tensorflow_serving.apis import logging_pb2, prediction_log_pb2
 
 from serving import tensors
 from serving.metrics import Metrics
-from tfrec.errors import DescriptionError
+from tfrec.published import read_key
 from tfrec.schema import USER_ID
 
 __all__ = ["RequestLog", "pseudonym"]
 
 _LOG = logging.getLogger("serving")
 MAX_FILE_BYTES = 256 * 1024 * 1024
-MIN_KEY_BYTES = 16
 # Older releases of tensorflow-serving-api lack the field.
 _TIMED = "timestamp_secs" in logging_pb2.LogMetadata.DESCRIPTOR.fields_by_name
 
@@ -75,7 +74,7 @@ class RequestLog:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
-        self._key = _read_key(key_file)
+        self._key = read_key(key_file, "pseudonymises users")
         self._default_rate = default_rate
         self._rates: dict[str, float] = {}
         self._metrics = metrics
@@ -169,23 +168,3 @@ class RequestLog:
         path = self._folder / f"{name}-{stamp}-{os.getpid()}-{self._files}.tfrecord"
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         return tf.io.TFRecordWriter(str(path))
-
-
-def _read_key(path: Path) -> bytes:
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        raise DescriptionError(
-            str(path),
-            "the key of the request log must be readable",
-            received=error.strerror or "an error",
-            remedy="Make one, for example by `head -c 32 /dev/urandom | base64 > FILE`",
-        ) from error
-    if len(key) < MIN_KEY_BYTES:
-        raise DescriptionError(
-            str(path),
-            f"the key of the request log has at least {MIN_KEY_BYTES} bytes",
-            received=f"{len(key)} bytes",
-            remedy="Make one, for example by `head -c 32 /dev/urandom | base64 > FILE`",
-        )
-    return key

@@ -41,11 +41,12 @@ _KEY_BYTES = 16
 _BLOCK = 1 << 20
 
 
-def read_key(path: Path) -> bytes:
-    """A secret that manifests are signed with.
+def read_key(path: Path, use: str = "signs versions") -> bytes:
+    """A secret for a keyed hash: of manifests, or of user ids in a log.
 
     Args:
         path: A file of at least 16 bytes; white space at its ends doesn't count.
+        use: What the key does, for errors.
 
     Raises:
         DescriptionError: It can't be read, or is too short.
@@ -55,14 +56,14 @@ def read_key(path: Path) -> bytes:
     except OSError as error:
         raise DescriptionError(
             str(path),
-            "the key that signs versions can be read",
+            f"the key that {use} can be read",
             received=error.strerror or str(error),
             remedy="Make one: head -c 32 /dev/urandom | base64 > FILE",
         ) from error
     if len(key) < _KEY_BYTES:
         raise DescriptionError(
             str(path),
-            f"the key that signs versions has at least {_KEY_BYTES} bytes",
+            f"the key that {use} has at least {_KEY_BYTES} bytes",
             received=f"{len(key)} bytes",
             remedy="Make one: head -c 32 /dev/urandom | base64 > FILE",
         )

@@ -149,5 +149,5 @@ def test_a_weak_or_missing_key_is_refused(tmp_path: Path, key_file: Path) -> Non
     key_file.write_text("short")
     with pytest.raises(DescriptionError, match="at least 16 bytes"):
         RequestLog(tmp_path / "log", key_file, 1.0, Metrics())
-    with pytest.raises(DescriptionError, match="must be readable"):
+    with pytest.raises(DescriptionError, match="can be read"):
         RequestLog(tmp_path / "log", tmp_path / "none", 1.0, Metrics())

@@ -6,14 +6,10 @@ from typing import Any, Literal
 
 import keras
 
-from tfrec.encoders import find_preset
-from tfrec.encoders.backbone import load_backbone, modality_of
 from tfrec.encoders.image import pixel_scaling
-from tfrec.errors import DescriptionError
 from tfrec.registry import register
-from tfrec.towers.pooling import TokenPooling
-from tfrec.towers.tower import Tower
-from tfrec.towers.tuning import Tuning, set_tuning
+from tfrec.towers.pretrained import PretrainedTower
+from tfrec.towers.tuning import Tuning
 
 __all__ = ["PretrainedImageTower"]
 
@@ -22,7 +18,7 @@ ops = keras.ops
 
 @register("tower", "pretrained_image")
 @keras.saving.register_keras_serializable("tfrec")
-class PretrainedImageTower(Tower):
+class PretrainedImageTower(PretrainedTower):
     """Any keras-hub image model by handle; its positions' vectors pooled.
 
     A picture is resized to what the model was trained with, its pixels scaled as the preset says. A
@@ -58,26 +54,19 @@ class PretrainedImageTower(Tower):
         normalize: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(dimension, normalize=normalize, **kwargs)
-        self.handle = handle
-        self.tuning = tuning
-        self.tuned_layers = layers
-        self.rank = rank
-        self.pooling = pooling
-        self.dropout = dropout
-        preset = find_preset(handle)
-        self.backbone = load_backbone(preset)
-        if modality_of(self.backbone) != "image":
-            raise DescriptionError(
-                f"handle {handle}",
-                "an image tower needs an image model",
-                received=f"{type(self.backbone).__name__}, which reads"
-                f" {modality_of(self.backbone)}",
-                remedy="Name another",
-            )
-        self._size, self._scale, self._offset = pixel_scaling(preset)
-        set_tuning(self.backbone, tuning, layers=layers, rank=rank)
-        self.pool = TokenPooling(pooling, dtype=self.dtype_policy)
+        super().__init__(
+            dimension,
+            "image",
+            handle=handle,
+            tuning=tuning,
+            layers=layers,
+            rank=rank,
+            pooling=pooling,
+            dropout=dropout,
+            normalize=normalize,
+            **kwargs,
+        )
+        self._size, self._scale, self._offset = pixel_scaling(self.preset)
 
     def build_features(self, inputs_shape: Any) -> int:
         """Makes the pooling."""
@@ -93,20 +82,8 @@ class PretrainedImageTower(Tower):
             pixels = ops.image.resize(pixels, self._size, "bilinear", antialias=True)
         features = self.backbone(
             pixels * self._scale + self._offset,
-            training=bool(training) and self.tuning != "none",
+            training=bool(training) and self.learns,
         )
         width = features.shape[-1]
         positions = ops.reshape(features, (ops.shape(features)[0], -1, width))
         return self.dropout_layer(self.pool(positions), training=training)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor; the handle is resolved again."""
-        return {
-            **super().get_config(),
-            "handle": self.handle,
-            "tuning": self.tuning,
-            "layers": self.tuned_layers,
-            "rank": self.rank,
-            "pooling": self.pooling,
-            "dropout": self.dropout,
-        }

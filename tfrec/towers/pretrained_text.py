@@ -7,15 +7,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfrec.encoders import find_preset
-from tfrec.encoders.backbone import load_backbone, modality_of
 from tfrec.encoders.tokenizing import load_tokens
-from tfrec.errors import DescriptionError
 from tfrec.registry import register
 from tfrec.schema import FeatureSpec
-from tfrec.towers.pooling import Pooling, TokenPooling
-from tfrec.towers.tower import Tower
-from tfrec.towers.tuning import Tuning, set_tuning
+from tfrec.towers.pooling import Pooling
+from tfrec.towers.pretrained import PretrainedTower
+from tfrec.towers.tuning import Tuning
+from tfrec.towers.words import length_of
 
 __all__ = ["PretrainedTextTower"]
 
@@ -24,7 +22,7 @@ ops = keras.ops
 
 @register("tower", "pretrained_text")
 @keras.saving.register_keras_serializable("tfrec")
-class PretrainedTextTower(Tower):
+class PretrainedTextTower(PretrainedTower):
     """Any keras-hub text model by handle, with its own tokeniser in the graph.
 
     Devlin et al., "BERT", 2019. A feature whose model stays frozen is cheaper as the data's
@@ -62,34 +60,26 @@ class PretrainedTextTower(Tower):
         normalize: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(dimension, normalize=normalize, **kwargs)
-        self.handle = handle
-        self.tuning = tuning
-        self.tuned_layers = layers
-        self.rank = rank
-        self.pooling = pooling
-        self.dropout = dropout
-        preset = find_preset(handle)
-        self.backbone = load_backbone(preset)
-        if modality_of(self.backbone) != "text":
-            raise DescriptionError(
-                f"handle {handle}",
-                "a text tower needs a text model",
-                received=f"{type(self.backbone).__name__}, which reads"
-                f" {modality_of(self.backbone)}",
-                remedy="Name another, such as `minilm`",
-            )
+        super().__init__(
+            dimension,
+            "text",
+            handle=handle,
+            tuning=tuning,
+            layers=layers,
+            rank=rank,
+            pooling=pooling,
+            dropout=dropout,
+            normalize=normalize,
+            **kwargs,
+        )
         longest = int(getattr(self.backbone, "max_sequence_length", max_length))
         self.max_length = max(3, min(max_length, longest))
-        self._tokens = load_tokens(preset, self.backbone, self.max_length)
-        set_tuning(self.backbone, tuning, layers=layers, rank=rank)
-        self.pool = TokenPooling(pooling, dtype=self.dtype_policy)
+        self._tokens = load_tokens(self.preset, self.backbone, self.max_length)
 
     @classmethod
     def arguments(cls, spec: FeatureSpec) -> dict[str, Any]:
         """The length that the description says."""
-        length = spec.config.max_length
-        return {} if length is None else {"max_length": length}
+        return length_of(spec)
 
     def prepare(self, inputs: Any) -> Any:
         """From string [batch] to tokens and their mask, int32 [batch, 2, max_length]."""
@@ -121,21 +111,12 @@ class PretrainedTextTower(Tower):
         names = self.backbone.input
         hidden = self.backbone(
             {name: known[name] for name in names},
-            training=bool(training) and self.tuning != "none",
+            training=bool(training) and self.learns,
         )
         if isinstance(hidden, dict):
             hidden = hidden["sequence_output"]
         return self.dropout_layer(self.pool(hidden, mask), training=training)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor; the handle is resolved again."""
-        return {
-            **super().get_config(),
-            "handle": self.handle,
-            "tuning": self.tuning,
-            "layers": self.tuned_layers,
-            "rank": self.rank,
-            "pooling": self.pooling,
-            "max_length": self.max_length,
-            "dropout": self.dropout,
-        }
+        """The arguments of the constructor."""
+        return {**super().get_config(), "max_length": self.max_length}

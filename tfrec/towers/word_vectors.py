@@ -15,7 +15,7 @@ from tfrec.schema import FeatureSpec
 from tfrec.towers.pooling import Pooling, TokenPooling
 from tfrec.towers.tower import Tower
 from tfrec.towers.vector_file import read_word_vectors
-from tfrec.towers.words import split_words
+from tfrec.towers.words import length_of, split_words
 
 __all__ = ["Coverage", "WordVectorsTower"]
 
@@ -109,8 +109,7 @@ class WordVectorsTower(Tower):
     @classmethod
     def arguments(cls, spec: FeatureSpec) -> dict[str, Any]:
         """The length that the description says."""
-        length = spec.config.max_length
-        return {} if length is None else {"max_length": length}
+        return length_of(spec)
 
     def prepare(self, inputs: Any) -> Any:
         """From string [batch] to int32 [batch, max_length]; 0 is padding."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfrec.schema import FeatureSpec
 from tfrec.towers.tower import Tower
 
-__all__ = ["TextTower", "hash_words", "split_words"]
+__all__ = ["TextTower", "hash_words", "length_of", "split_words"]
 
 
 def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
@@ -40,6 +40,12 @@ def hash_words(texts: tf.Tensor, buckets: int, max_length: int) -> tf.Tensor:
         lambda word: tf.strings.to_hash_bucket_fast(word, buckets - 1) + 1, words
     )
     return tf.cast(hashed.to_tensor(shape=(None, max_length)), tf.int32)
+
+
+def length_of(spec: FeatureSpec) -> dict[str, Any]:
+    """The argument `max_length` of a text tower, where the description says one."""
+    length = spec.config.max_length
+    return {} if length is None else {"max_length": length}
 
 
 class TextTower(Tower):
@@ -82,8 +88,7 @@ class TextTower(Tower):
     @classmethod
     def arguments(cls, spec: FeatureSpec) -> dict[str, Any]:
         """The length that the description says."""
-        length = spec.config.max_length
-        return {} if length is None else {"max_length": length}
+        return length_of(spec)
 
     def prepare(self, inputs: Any) -> Any:
         """From string [batch] to int32 [batch, max_length]; indices stay as they are."""

@@ -109,7 +109,8 @@ def join_closed_form(
     mean = learned.unseen_mean.numpy()
     unseen = np.flatnonzero(~items.warm)
     if scales[NEURAL] and len(unseen):
-        moved = mean + np.float32(share) * (as_unseen(unseen) - mean)
+        learned.set_unseen(share, mean)
+        moved = as_unseen(unseen)
         if view.learned_rank:
             moved += _in_batches(
                 lambda some, training: view.placed(some),

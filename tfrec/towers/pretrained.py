@@ -1,0 +1,86 @@
+"""The base of towers around a pretrained model: which handle, what of it learns, how it pools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfrec.encoders import find_preset
+from tfrec.encoders.backbone import load_backbone, modality_of
+from tfrec.errors import DescriptionError
+from tfrec.towers.pooling import Pooling, TokenPooling
+from tfrec.towers.tower import Tower
+from tfrec.towers.tuning import Tuning, set_tuning
+
+__all__ = ["PretrainedTower"]
+
+
+class PretrainedTower(Tower):
+    """Loads the model and sets what of it learns; subclasses run it.
+
+    Args:
+        dimension: Width of the result.
+        modality: What the model must read, `text` or `image`.
+        handle: The model, as `tfrec.encoders.find_preset` takes it.
+        tuning: What of it learns.
+        layers: Layers that learn with `last_layers`.
+        rank: Of LoRA's matrices.
+        pooling: Over tokens or patches.
+        dropout: Of the pooled vector, in training.
+        normalize: Whether to bring the result to unit length times a learned scale.
+        **kwargs: Keras' own.
+
+    Raises:
+        DescriptionError: The handle names no model, or one of another modality.
+    """
+
+    def __init__(
+        self,
+        dimension: int,
+        modality: str,
+        *,
+        handle: str,
+        tuning: Tuning,
+        layers: int,
+        rank: int,
+        pooling: Pooling,
+        dropout: float,
+        normalize: bool,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dimension, normalize=normalize, **kwargs)
+        self.handle = handle
+        self.tuning = tuning
+        self.tuned_layers = layers
+        self.rank = rank
+        self.pooling = pooling
+        self.dropout = dropout
+        self.preset = find_preset(handle)
+        self.backbone = load_backbone(self.preset)
+        found = modality_of(self.backbone)
+        if found != modality:
+            raise DescriptionError(
+                f"handle {handle}",
+                f"{'an' if modality == 'image' else 'a'} {modality} tower needs"
+                f" {'an' if modality == 'image' else 'a'} {modality} model",
+                received=f"{type(self.backbone).__name__}, which reads {found}",
+                remedy="Name another" + (", such as `minilm`" if modality == "text" else ""),
+            )
+        set_tuning(self.backbone, tuning, layers=layers, rank=rank)
+        self.pool = TokenPooling(pooling, dtype=self.dtype_policy)
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything of the model does."""
+        return self.tuning != "none"
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor; the handle is resolved again."""
+        return {
+            **super().get_config(),
+            "handle": self.handle,
+            "tuning": self.tuning,
+            "layers": self.tuned_layers,
+            "rank": self.rank,
+            "pooling": self.pooling,
+            "dropout": self.dropout,
+        }
