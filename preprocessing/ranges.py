@@ -144,8 +144,9 @@ class ReadRange:
         """From a nominal cut to the next end of a row; both neighbours find the same one."""
         end = row_end(data, 0, inside_quotes=cut.quoted and self.file.format == "csv")
         if end is None:
-            # A quotation mark that opens nothing has turned the count around.
-            end = row_end(data, 0, inside_quotes=False)
+            # A quotation mark that opens nothing has turned the count around. The next line then,
+            # whatever is counted, so that no cut moves past where the next one moves to.
+            end = data.find(b"\n") + 1 or None
         if end is None and len(data) == ROW_BYTES:
             raise DataError(
                 f"{self.file.name}:{cut.line}",

@@ -25,6 +25,7 @@ from tfrec.export.publish import list_versions, publishing
 from tfrec.export.verify import verify_saved_model
 from tfrec.export.warmup import WARMUP_FILE, sample_requests, write_warmup
 from tfrec.index import ExactIndex
+from tfrec.published import LABELS_FILE
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +168,7 @@ def test_a_failure_while_publishing_leaves_the_versions_alone(tmp_path: Path) ->
     with pytest.raises(ExportError, match=r"saved_model\.pb"), publishing(model):
         pass
     assert list_versions(model) == [1]
-    assert sorted(child.name for child in model.iterdir()) == ["1"]
+    assert sorted(child.name for child in model.iterdir()) == ["1", LABELS_FILE]
     with pytest.raises(DescriptionError, match="isn't taken"), publishing(model, 1):
         pass
 
@@ -189,7 +190,7 @@ def test_what_a_killed_publisher_left_is_cleared_by_the_next(tmp_path: Path) -> 
     assert len(list(model.iterdir())) == 1 and list_versions(model) == []
     with publishing(model) as (_, folder):
         (folder / "saved_model.pb").write_bytes(b"whole")
-    assert [child.name for child in model.iterdir()] == ["1"]
+    assert sorted(child.name for child in model.iterdir()) == ["1", LABELS_FILE]
 
 
 @pytest.mark.parametrize("verdict", [None, "worse than popularity"])

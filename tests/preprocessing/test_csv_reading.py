@@ -92,7 +92,8 @@ def test_a_file_without_a_readable_header_is_refused(data: bytes, received: str)
     assert received in str(caught.value)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=200)
+@example(rows=[["", ""]], size=8, stray=True)
 @given(
     rows=st.lists(st.tuples(CELLS, CELLS).map(list), max_size=12),
     size=st.integers(8, 40),

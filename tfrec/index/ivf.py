@@ -327,7 +327,9 @@ class IvfIndex(Index):
                 scores *= tf.gather(self._inverse_lengths, slots)
             scores = tf.where(tf.gather(self._items, slots) >= 0, scores, tf.float32.min)
             if request.excluded is not None:
-                places = tf.searchsorted(padded, tf.reshape(request.excluded, [-1]))
+                # `tf.searchsorted` can't reshape nothing, and a request may exclude nothing.
+                wanted = tf.reshape(request.excluded, [1, -1])
+                places = tf.raw_ops.LowerBound(sorted_inputs=padded[None], values=wanted)
                 places = tf.reshape(places, tf.shape(request.excluded))
                 same = tf.gather(padded, places) == request.excluded
                 scores = without(scores, tf.where(same, places - start, -1))
