@@ -197,14 +197,9 @@ class ClosedFormView(View):
         by_content = tf.reduce_all(vectors[:, : self.warm_rank] == 0.0, 1)
         if not self.cold_rank:
             return {BEHAVIOUR: vectors}
-        rows = tf.where(by_content)[:, 0]
-        read = [key for name in self.blocks for key in (name, schema.present(name))]
-        found = self._content_parts({key: tf.gather(inputs[key], rows) for key in read}, self._own)
-        room = [tf.shape(vectors, tf.int64)[0], self.cold_rank]
         parts: Parts = {BEHAVIOUR: tf.where(by_content[:, None], 0.0, vectors)}
-        for name, part in found.items():
-            spread = tf.scatter_nd(rows[:, None], part, room)
-            parts[name] = tf.pad(spread, [[0, 0], [self.warm_rank, 0]])
+        for name, part in self._content_parts(inputs, by_content, self._own).items():
+            parts[name] = tf.pad(part, [[0, 0], [self.warm_rank, 0]])
         # A row of the table may be another than what content says now, by rounding or by a refit.
         parts[BASE] += tf.where(by_content[:, None], vectors - sum(parts.values()), 0.0)
         return parts
@@ -220,18 +215,30 @@ class ClosedFormView(View):
         return self._learned(self._kernel(self._described(inputs), self._present(inputs)))
 
     def placed_parts(self, inputs: dict[str, Any]) -> Parts:
-        """Shapley values of `placed`."""
-        return self._content_parts(inputs, self._learned) if self.learned_rank else {}
+        """Shapley values of `placed`, of items without behaviour; 0 for others."""
+        if not self.learned_rank:
+            return {}
+        return self._content_parts(inputs, inputs[schema.ITEM_INDEX] < 0, self._learned)
 
-    def _content_parts(self, inputs: dict[str, Any], place: Callable[[Any], Any]) -> Parts:
-        """Shapley values of what the kernel leads to."""
-        described = self._described(inputs)
+    def _content_parts(
+        self, inputs: dict[str, Any], chosen: tf.Tensor, place: Callable[[Any], Any]
+    ) -> Parts:
+        """Shapley values of what the kernel leads to, of the chosen rows; 0 for others."""
+        rows = tf.where(chosen)[:, 0]
+        read = [key for name in self.blocks for key in (name, schema.present(name))]
+        some = {key: tf.gather(inputs[key], rows) for key in read}
+        described = self._described(some)
 
         def placed(masks: Mapping[str, Any], copies: int) -> tf.Tensor:
             several = {name: tf.tile(block, [copies, 1]) for name, block in described.items()}
             return place(self._kernel(several, masks))
 
-        return shapley(placed, self._present(inputs))
+        found = shapley(placed, self._present(some))
+        count = tf.shape(chosen, tf.int64)[0]
+        return {
+            name: tf.scatter_nd(rows[:, None], part, [count, part.shape[1]])
+            for name, part in found.items()
+        }
 
     def _present(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
         return {name: tf.cast(inputs[schema.present(name)], tf.bool) for name in self.blocks}
