@@ -63,6 +63,9 @@ def docker_command(options: ServerOptions, *, image: str = IMAGE) -> list[str]:
     ):
         if getattr(options, field):
             flags.append(f"--{field}")
+    for field in ("tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"):
+        if field in options.model_fields_set:
+            flags.append(f"--{field}={getattr(options, field)}")
     return [*words, image, *flags]
 
 

@@ -31,7 +31,8 @@ class LoadedModel:
         path: The version folder.
         base_path: The folder that the version's files must not leave.
         tags: Tags of the graph to load.
-        intra_op_threads, inter_op_threads: Threads of the session; 0 lets TensorFlow choose.
+        intra_op_threads, inter_op_threads: Threads of the session; 0 lets TensorFlow choose, and
+            -1 for the latter runs ops in the thread that calls `run`.
 
     Raises:
         StatusError: The version can't be loaded; the code and the text say why.
@@ -44,7 +45,7 @@ class LoadedModel:
         *,
         tags: Sequence[str] = ("serve",),
         intra_op_threads: int = 0,
-        inter_op_threads: int = 0,
+        inter_op_threads: int = -1,
     ) -> None:
         import tensorflow as tf
 

@@ -30,7 +30,11 @@ class ServerOptions(BaseModel):
         enable_model_warmup: Whether warm-up records run, as they should.
         grpc_max_threads: Requests answered at the same time.
         max_message_bytes: Longest request that is read, on both ports.
-        tensorflow_intra_op_parallelism, tensorflow_inter_op_parallelism: Threads; 0 is automatic.
+        tensorflow_intra_op_parallelism: Threads within an op; 0 is automatic.
+        tensorflow_inter_op_parallelism: Threads that run different ops of a request; 0 is
+            automatic, as on the stock server. -1 runs a request's ops in the thread that answers
+            it, so that no other thread has to be woken: for an index that takes a tenth of a
+            millisecond that is a quarter of the time. Threads within an op are the same.
         request_log_dir: Folder for sampled requests, when a model's logging configuration or
             `request_log_rate` asks for them.
         request_log_rate: Share of requests that is logged for models without a configuration.
@@ -61,7 +65,7 @@ class ServerOptions(BaseModel):
     grpc_max_threads: int = Field(32, ge=1)
     max_message_bytes: int = Field(64 * 1024 * 1024, ge=1024)
     tensorflow_intra_op_parallelism: int = Field(0, ge=0)
-    tensorflow_inter_op_parallelism: int = Field(0, ge=0)
+    tensorflow_inter_op_parallelism: int = Field(-1, ge=-1)
     request_log_dir: Path | None = None
     request_log_rate: float = Field(0.0, ge=0, le=1)
     request_log_key_file: Path | None = None

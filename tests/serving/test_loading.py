@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2, predict_pb2
 
 from serving.handlers import Handlers
@@ -195,6 +197,31 @@ def test_memory_of_an_unloaded_version_is_freed(base: Path) -> None:
     del model
     gc.collect()
     assert graph() is None
+
+
+@pytest.mark.parametrize(("threads", "own"), [({}, True), ({"inter_op_threads": 0}, False)])
+def test_ops_run_in_the_thread_that_asks_unless_told(
+    tmp_path: Path, threads: dict[str, int], own: bool
+) -> None:
+    """Processor time tells where: an op without threads of its own costs its caller nearly all."""
+
+    class Texts(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+        def search(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"text": tf.strings.regex_replace(text, "(a|b)+c", "d")}
+
+    module = Texts()
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures=module.search)
+    model = LoadedModel(tmp_path / "1", tmp_path, **threads)
+    signature = model.signatures["serving_default"]
+    names = [signature.inputs["text"].name], [signature.outputs["text"].name]
+    texts = np.array([b"ab" * 20_000] * 20, object)
+    model.run(*names, [texts])
+    whole, mine = time.process_time(), time.thread_time()
+    model.run(*names, [texts])
+    whole, mine = time.process_time() - whole, time.thread_time() - mine
+    model.close()
+    assert (mine > whole / 2) == own
 
 
 def test_options_that_contradict_each_other_are_refused() -> None:

@@ -90,6 +90,18 @@ def test_the_printed_command_serves_the_same_folder_and_port(
     assert "--enable_batching" in printed[image:]
 
 
+def test_threads_are_told_to_the_stock_server_when_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Our default (the thread that answers) stays ours; what was typed moves over."""
+    words = ["serve", str(tmp_path), "--print-command"]
+    assert main(words) == 0
+    assert "op_parallelism" not in capsys.readouterr().out
+    assert main([*words, "--tensorflow_inter_op_parallelism=-1"]) == 0
+    printed = shlex.split(capsys.readouterr().out)
+    assert printed[-1] == "--tensorflow_inter_op_parallelism=-1"
+
+
 def test_a_models_config_is_mounted_with_its_models(tmp_path: Path) -> None:
     config = tmp_path / "models.config"
     config.write_text(
@@ -109,6 +121,7 @@ def test_a_models_config_is_mounted_with_its_models(tmp_path: Path) -> None:
         ([], 2, "either a model's folder or a models.config"),
         (["{toy}", "--port", "99999"], 2, "less than or equal to 65535"),
         (["{toy}", "--batching-parameters-file", "b"], 2, "needs batching enabled"),
+        (["{toy}", "--tensorflow-inter-op-parallelism", "-2"], 2, "greater than or equal to -1"),
     ],
 )
 def test_a_wrong_start_is_one_line(

@@ -33,6 +33,11 @@ _FLAGS = {
     "enable_grpc_healthcheck_service": "the standard gRPC health service",
     "allow_version_labels_for_unavailable_models": "labels may precede their versions",
 }
+_THREADS = {
+    "tensorflow_intra_op_parallelism": "threads within an op (0: automatic)",
+    "tensorflow_inter_op_parallelism": "threads for different ops of a request "
+    "(0: automatic; -1: the thread that answers it)",
+}
 _FILES = {
     "batching_parameters_file": "sizes and times of batches, in the stock text format",
     "monitoring_config_file": "switches the Prometheus page off or moves it",
@@ -68,6 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(*_spellings(name), action="store_true", help=text)
     for name, text in _FILES.items():
         parser.add_argument(*_spellings(name), type=Path, help=text)
+    for name, text in _THREADS.items():
+        parser.add_argument(*_spellings(name), type=int, metavar="N", help=text)
     parser.add_argument(
         *_spellings("file_system_poll_wait_seconds"),
         type=float,
@@ -124,6 +131,9 @@ def _options(arguments: argparse.Namespace) -> ServerOptions:
     if arguments.ui and rest_port is None:
         rest_port = 8501
     stock = {name: getattr(arguments, name) for name in (*_FLAGS, *_FILES)}
+    # What isn't given keeps its default, and isn't told to the stock server.
+    given = ((name, getattr(arguments, name)) for name in _THREADS)
+    stock |= {name: threads for name, threads in given if threads is not None}
     try:
         return ServerOptions(
             model_name=models.absolute().name if models else "default",

@@ -34,7 +34,9 @@ class ServedModel:
     """
 
     def __init__(self, version: Path) -> None:
-        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        # Ops run in the calling thread, as in the embedded server.
+        config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1)
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
             with self._session.graph.as_default():
                 meta = tf.compat.v1.saved_model.load(self._session, ["serve"], str(version))
