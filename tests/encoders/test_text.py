@@ -112,10 +112,13 @@ def test_a_saved_model_file_names_the_handle_only(folder: Path, tmp_path: Path) 
 
 
 def test_a_tokeniser_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
-    """More pieces than the model has rows would be read beyond its table."""
+    """More pieces than the model has rows are read beyond its table; far fewer are other words."""
     folder = write_huggingface_bert(tmp_path / "wrong", [*WORDS, "extra"])
     with pytest.raises(DescriptionError, match=r"vocabulary of 12.*Received: a tokeniser of 13"):
         resolve(str(folder), "text")
+    few = write_huggingface_bert(tmp_path / "other", WORDS[:9])
+    with pytest.raises(DescriptionError, match=r"vocabulary of 12.*Received: a tokeniser of 9"):
+        resolve(str(few), "text")
 
 
 def test_a_vocabulary_without_special_tokens_is_refused(tmp_path: Path) -> None:

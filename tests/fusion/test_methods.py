@@ -253,3 +253,13 @@ def test_weights_and_queries_name_modalities() -> None:
         make({"type": "weighted", "mode": "fixed", "weights": {"text": 1.0}})(inputs, masks)
     with pytest.raises(ValueError, match=r"audio, image, text\. Received: query=video"):
         make({"type": "cross_attention", "query": "video"})(inputs, masks)
+
+
+def test_vectors_of_another_width_are_one_line() -> None:
+    """A fusion that was built with 8 numbers a modality says so when it is given 9."""
+    layer = make({"type": "gated"})
+    inputs, masks = batch()
+    layer(inputs, masks)
+    wide = {**inputs, "audio": tf.pad(inputs["audio"], [[0, 0], [0, 1]])}
+    with pytest.raises(ValueError, match=r"vectors of `audio` must be 8 wide.*Received: 9"):
+        layer(wide, masks)

@@ -14,6 +14,7 @@ from tfrec.towers import (
     ImageTransformerTower,
     PeriodicTower,
     PiecewiseLinearTower,
+    ProjectionTower,
     TagsTower,
     TextRnnTower,
     WordBagTower,
@@ -99,3 +100,11 @@ def test_a_sound_is_prepared_to_its_spectrogram() -> None:
 def test_patches_must_fit_the_picture() -> None:
     with pytest.raises(ValueError, match=r"sides, 20 and 16\. Received: patch=8"):
         ImageTransformerTower(4)(tf.zeros((1, 20, 16, 3), tf.uint8))
+
+
+def test_vectors_of_another_width_are_one_line() -> None:
+    """A tower that was built on an encoder of 12 numbers says so when it is given 9."""
+    tower = ProjectionTower(4, name="cover")
+    tower(tf.zeros([1, 12]))
+    with pytest.raises(ValueError, match=r"vectors of `cover` must be 12 wide.*Received: 9"):
+        tower.features(tf.zeros([1, 9]), None)

@@ -108,7 +108,8 @@ def load_tokens(preset: Preset, backbone: Any, max_length: int) -> Tokens:
         options = {"sequence_length": max_length}
         tokens = _PreprocessorTokens(load_part(kind, preset, "tokeniser", **options))
     known = getattr(backbone, "vocabulary_size", None)
-    if known is not None and tokens.vocabulary_size > known:
+    # A model's table may be padded to a round number of rows, but not by a tenth.
+    if known is not None and not 0.9 * known <= tokens.vocabulary_size <= known:
         raise _mismatch(
             preset,
             f"the tokeniser must fit the model's vocabulary of {known}",

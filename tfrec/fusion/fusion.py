@@ -35,6 +35,7 @@ class Fusion(keras.layers.Layer):
             raise ValueError(f"`dimension` must be positive. Received: dimension={dimension}")
         self.dimension = dimension
         self.names: tuple[str, ...] = ()
+        self.widths: dict[str, int] = {}
         self._projections: dict[str, keras.layers.Dense] = {}
 
     def add_weight(self, *args: Any, **options: Any) -> Any:
@@ -47,7 +48,8 @@ class Fusion(keras.layers.Layer):
         if not self.names:
             raise ValueError("a fusion needs at least one modality. Received: none")
         for name in self.names:
-            width = inputs_shape[name][-1]
+            width = int(inputs_shape[name][-1])
+            self.widths[name] = width
             if width != self.dimension:
                 layer = self.dense(self.dimension, name=f"project_{name}")
                 layer.build((None, width))
@@ -91,7 +93,8 @@ class Fusion(keras.layers.Layer):
             modality: shares that sum to 1, 0 for what is missing.
 
         Raises:
-            ValueError: The modalities are not those that the layer was built with.
+            ValueError: The modalities, or the width of one, are not those that the layer was built
+                with.
         """
         if tuple(sorted(inputs)) != self.names:
             raise ValueError(
@@ -102,6 +105,11 @@ class Fusion(keras.layers.Layer):
         flags = []
         for name in self.names:
             value = ops.cast(inputs[name], self.compute_dtype)
+            if value.shape[-1] != self.widths[name]:
+                raise ValueError(
+                    f"vectors of `{name}` must be {self.widths[name]} wide, as those that the layer"
+                    f" was built with. Received: {value.shape[-1]}"
+                )
             mask = None if masks is None else masks.get(name)
             if mask is None:
                 flag = ops.ones(ops.shape(value)[:1], "bool")
