@@ -106,7 +106,7 @@ def keep_past(plan: Plan, root: Path, interactions: list[Path], comments: list[P
         for place, path in enumerate(paths):
             kept = table_path(root, source, place)
             link(path, kept)
-            if source == "interactions":
+            if times_path(path).is_file():
                 link(times_path(path), times_path(kept))
     past = plan.remember({source: len(paths) for source, paths in tables.items()})
     replace_file(root / "past" / "past.json", past.model_dump_json(indent=1).encode() + b"\n")

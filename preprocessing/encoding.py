@@ -225,10 +225,7 @@ def encode_feature(
         results = str(stages.folder(stage))
         load = _LoadContents(name, config, root, catalogue, prepared, size, results)
         contents = (
-            pipeline
-            | "CreateBatches" >> beam.Create(batches)
-            | "Spread" >> beam.Reshuffle()
-            | "LoadContents" >> beam.ParDo(load)
+            pipeline | "CreateBatches" >> beam.Create(batches) | "LoadContents" >> beam.ParDo(load)
         )
         vectors = contents | "Encode" >> RunInference(KeyedModelHandler(handler))
         _ = vectors | "StoreVectors" >> beam.ParDo(_StoreVectors(folder, results, store))

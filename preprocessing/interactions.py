@@ -21,7 +21,8 @@ from preprocessing.cells import as_identifier, as_number, as_text, as_timestamp
 from preprocessing.quality import check_columns, check_window, parse_window
 from preprocessing.ranges import ReadRange
 from preprocessing.rejecting import Refusals, RowCheck
-from preprocessing.spilling import PartitionedWriter, partition_of, read_table, replacing
+from preprocessing.spilling import PartitionedWriter, partition_of, read_table, save_array
+from preprocessing.splitting import needs_times
 from tfrec.config import FeatureConfig, InteractionsConfig, InteractionsSource, SplitConfig
 from tfrec.schema import SPLITS
 
@@ -50,7 +51,8 @@ class ReadInteractions:
         split: A ready-made split is a column as well.
         range: What to read.
         catalogue: The Arrow file with the catalogue's ids in order.
-        output: The Arrow file, one batch a partition; `<output>.times.npy` gets the sorted times.
+        output: The Arrow file, one batch a partition; `<output>.times.npy` gets the sorted times
+            where the cut-off moments are sought among them.
         partitions: Partitions of users.
     """
 
@@ -77,8 +79,8 @@ class ReadInteractions:
             users = table.column(USER).combine_chunks()
             writer.add(table, partition_of(users, self.partitions))
         writer.close()
-        with replacing(times_path(self.output)) as partial, open(partial, "wb") as stream:
-            np.save(stream, np.sort(np.concatenate(times)))
+        if needs_times(self.split):
+            save_array(times_path(self.output), np.sort(np.concatenate(times)))
         return read, refusals
 
     def _validate(self, batch: RawBatch, refusals: Refusals, catalogue: Any) -> Any:

@@ -42,7 +42,7 @@ from preprocessing.rejecting import Refusals
 from preprocessing.representing import represent_features
 from preprocessing.shapes import shard_starts
 from preprocessing.spilling import read_table, save_array
-from preprocessing.splitting import find_cuts, require_train
+from preprocessing.splitting import find_cuts, needs_times, require_train
 from preprocessing.stages import Stages
 from preprocessing.timelines import AssembleTimelines, SelectTrainEvents
 from tfrec import schema
@@ -307,7 +307,7 @@ class _Run:
 
     def _cuts(self, interactions: Sequence[Path]) -> tuple[int, int] | None:
         split = self._plan.config.split
-        if split.method != "global_time" or self._plan.cuts is not None:
+        if not needs_times(split):
             return self._plan.cuts
         times = [np.load(times_path(path), mmap_mode="r") for path in interactions]
         return find_cuts(times, split)

@@ -15,6 +15,7 @@ import os
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -25,7 +26,15 @@ import numpy.typing as npt
 
 from tfrec.schema import Shard
 
-__all__ = ["FloatColumn", "IntColumn", "RecordWriter", "bytes_feature", "example", "floats", "ints"]
+__all__ = [
+    "FloatColumn",
+    "IntColumn",
+    "RecordWriter",
+    "bytes_feature",
+    "examples",
+    "floats",
+    "ints",
+]
 
 _BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
 _NESTED = b"\x0a"
@@ -84,12 +93,15 @@ class IntColumn:
     def __init__(self, name: str, values: npt.NDArray[np.int64]) -> None:
         self._name = name
         output, offsets = varints(np.asarray(values, np.int64))
-        self._data, self._offsets = output.tobytes(), offsets.tolist()
+        self._data, self._offsets = output.tobytes(), offsets
 
-    def feature(self, start: int, stop: int) -> bytes:
-        """The feature of one record: rows from `start` to `stop`."""
-        first, last = self._offsets[start], self._offsets[stop]
-        return _head(self._name, _INTS, last - first) + self._data[first:last]
+    def features(self, bounds: Sequence[int] | npt.NDArray[np.int64]) -> list[bytes]:
+        """The feature of each record: its rows go from one bound to the next."""
+        data, places = self._data, self._offsets[np.asarray(bounds)].tolist()
+        return [
+            _head(self._name, _INTS, last - first) + data[first:last]
+            for first, last in pairwise(places)
+        ]
 
 
 class FloatColumn:
@@ -104,9 +116,13 @@ class FloatColumn:
         self._name = name
         self._data = np.ascontiguousarray(values, "<f4").tobytes()
 
-    def feature(self, start: int, stop: int) -> bytes:
-        """The feature of one record: rows from `start` to `stop`."""
-        return _head(self._name, _FLOATS, 4 * (stop - start)) + self._data[4 * start : 4 * stop]
+    def features(self, bounds: Sequence[int] | npt.NDArray[np.int64]) -> list[bytes]:
+        """The feature of each record: its rows go from one bound to the next."""
+        data, places = self._data, (4 * np.asarray(bounds)).tolist()
+        return [
+            _head(self._name, _FLOATS, last - first) + data[first:last]
+            for first, last in pairwise(places)
+        ]
 
 
 def bytes_feature(name: str, value: bytes) -> bytes:
@@ -126,10 +142,19 @@ def floats(name: str, values: npt.NDArray[np.float32]) -> bytes:
     return _head(name, _FLOATS, len(data)) + data
 
 
-def example(features: Sequence[bytes]) -> bytes:
-    """A serialised `tf.train.Example` of the features."""
-    content = b"".join(features)
-    return _NESTED + varint(len(content)) + content
+def examples(columns: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """A serialised `tf.train.Example` of each record.
+
+    Args:
+        columns: Of each feature or run of features, its bytes in every record.
+    """
+    contents = map(b"".join, zip(*columns, strict=True))
+    return [_example_head(len(content)) + content for content in contents]
+
+
+@lru_cache(maxsize=1 << 16)
+def _example_head(length: int) -> bytes:
+    return _NESTED + varint(length)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -178,14 +203,17 @@ class RecordWriter:
         finally:
             self._partial.unlink(missing_ok=True)
 
-    def write(self, record: bytes) -> None:
-        """Appends a record."""
+    def write(self, records: Sequence[bytes]) -> None:
+        """Appends records."""
         assert self._stream is not None
-        length = struct.pack("<Q", len(record))
-        framed = b"".join((length, _masked_crc(length), record, _masked_crc(record)))
+        sums = np.fromiter(map(google_crc32c.value, records), np.uint32, len(records))
+        ends = _masked(sums).astype("<u4").tobytes()
+        tails = [ends[place : place + 4] for place in range(0, len(ends), 4)]
+        heads = [_record_head(len(record)) for record in records]
+        framed = b"".join(chain.from_iterable(zip(heads, records, tails, strict=True)))
         self._stream.write(framed)
         self._digest.update(framed)
-        self._records += 1
+        self._records += len(records)
         self._size += len(framed)
 
     @property
@@ -199,7 +227,12 @@ class RecordWriter:
         )
 
 
-def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
-    # TFRecord stores checksums rotated, so that a file of records is no checksum of itself.
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+@lru_cache(maxsize=1 << 16)
+def _record_head(length: int) -> bytes:
+    content = struct.pack("<Q", length)
+    return content + _masked(np.array([google_crc32c.value(content)], np.uint32)).tobytes()
+
+
+def _masked(sums: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """TFRecord stores checksums rotated, so that a file of records is no checksum of itself."""
+    return (sums >> np.uint32(15) | sums << np.uint32(17)) + np.uint32(0xA282EAD8)

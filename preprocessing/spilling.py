@@ -81,8 +81,8 @@ def partition_of(ids: Any, partitions: int) -> npt.NDArray[np.int64]:
     """
     encoded = ids.dictionary_encode()
     values = encoded.dictionary.cast(pa.binary()).to_pylist()
-    places = np.fromiter((zlib.crc32(v) % partitions for v in values), np.int64, len(values))
-    return places[encoded.indices.to_numpy()]
+    sums = np.fromiter(map(zlib.crc32, values), np.int64, len(values))
+    return np.asarray((sums % partitions)[encoded.indices.to_numpy()])
 
 
 class PartitionedWriter:

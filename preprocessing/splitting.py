@@ -17,9 +17,15 @@ from preprocessing.cells import LATEST, parse_moment
 from tfrec.config import SplitConfig
 from tfrec.errors import DataError, DescriptionError
 
-__all__ = ["assign_parts", "find_cuts", "given_cuts", "train_ends"]
+__all__ = ["assign_parts", "find_cuts", "given_cuts", "needs_times", "train_ends"]
 
 Times = npt.NDArray[np.int64]
+
+
+def needs_times(split: SplitConfig) -> bool:
+    """Whether the cut-off moments are sought among the times of all events."""
+    given = split.validation_from is not None and split.test_from is not None
+    return split.method == "global_time" and not given
 
 
 def given_cuts(split: SplitConfig) -> tuple[int, int] | None:

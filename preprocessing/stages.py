@@ -7,7 +7,7 @@ stage costs as much memory as its largest task and no element crosses Beam for e
 is stored beside the outputs; a task that has one is skipped, which makes retries harmless and a
 broken run resumable.
 
-    Create(tasks) ─ Reshuffle ─ ParDo(RunTask) ──▶ results/<stage>/<key>.pickle ──▶ the next stage
+    Create(tasks), reshuffled ─ ParDo(RunTask) ──▶ results/<stage>/<key>.pickle ──▶ the next stage
 """
 
 from __future__ import annotations
@@ -145,9 +145,9 @@ class Stages:
         results = self.folder(name)
 
         def fan_out(pipeline: Any) -> None:
+            # Create spreads its elements over the workers by a Reshuffle of its own.
             created = pipeline | f"Create {name}" >> beam.Create(list(tasks))
-            spread = created | f"Spread {name}" >> beam.Reshuffle()
-            _ = spread | f"Run {name}" >> beam.ParDo(_RunTask(str(results)))
+            _ = created | f"Run {name}" >> beam.ParDo(_RunTask(str(results)))
 
         if tasks:
             self.run_pipeline(name, title, fan_out, len(tasks))

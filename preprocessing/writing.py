@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from preprocessing.records import (
     IntColumn,
     RecordWriter,
     bytes_feature,
-    example,
+    examples,
     floats,
     ints,
 )
@@ -71,31 +72,34 @@ class WriteItems:
             for name in (schema.TRAIN_COUNT, schema.TRAIN_LAST, schema.TRAIN_WEIGHT)
         )
         vectors = self._vectors()
-        item = self.start
+        start = self.start
         reader = pa.ipc.open_file(pa.memory_map(str(self.prepared)))
         with RecordWriter(self.output, self.root) as writer:
             for number in range(reader.num_record_batches):
                 batch = pa.Table.from_batches([reader.get_batch(number)])
-                columns = [
-                    list(entity_features(spec, batch.column(spec.name), self.vocabularies))
-                    for spec in self.specs
+                stop = start + batch.num_rows
+                bounds = range(batch.num_rows + 1)
+                items = np.arange(start, stop)
+                columns: list[list[bytes]] = [
+                    _texts(schema.ITEM_ID, batch.column(ID)),
+                    IntColumn(schema.ITEM_INDEX, items).features(bounds),
+                    IntColumn(schema.TRAIN_COUNT, counts[start:stop]).features(bounds),
+                    IntColumn(schema.TRAIN_LAST, last[start:stop]).features(bounds),
+                    FloatColumn(schema.TRAIN_WEIGHT, weights[start:stop]).features(bounds),
                 ]
-                ids = batch.column(ID).to_pylist()
-                for row, name in enumerate(ids):
-                    features = [
-                        bytes_feature(schema.ITEM_ID, name.encode()),
-                        ints(schema.ITEM_INDEX, [item]),
-                        ints(schema.TRAIN_COUNT, [int(counts[item])]),
-                        ints(schema.TRAIN_LAST, [int(last[item])]),
-                        floats(schema.TRAIN_WEIGHT, weights[item : item + 1]),
-                    ]
-                    features += [column[row] for column in columns]
-                    for feature, (index, values) in vectors.items():
-                        if index[item] >= 0:
-                            name = schema.encoded(feature)
-                            features.append(floats(name, values[index[item]]))
-                    writer.write(example(features))
-                    item += 1
+                for spec in self.specs:
+                    column = entity_features(spec, batch.column(spec.name), self.vocabularies)
+                    columns.append(list(column))
+                for feature, (index, values) in vectors.items():
+                    name = schema.encoded(feature)
+                    columns.append(
+                        [
+                            floats(name, values[place]) if place >= 0 else b""
+                            for place in index[start:stop]
+                        ]
+                    )
+                writer.write(examples(columns))
+                start = stop
         return writer.shard
 
     def _vectors(self) -> dict[str, tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]]:
@@ -149,8 +153,8 @@ class WriteTimelines:
             name = f"{split}-{self.partition:05d}-of-{self.partitions:05d}"
             with RecordWriter(self.root / "timelines" / name, self.root) as writer:
                 own = rows if chosen.all() else rows.filter(pa.array(chosen))
-                for record in self._records(own, heads):
-                    writer.write(record)
+                for records in self._records(own, heads):
+                    writer.write(records)
             shards.append(writer.shard)
         return shards
 
@@ -158,27 +162,22 @@ class WriteTimelines:
         """What every record of a user starts with: id, index, profile."""
         ids = users.column(ID).combine_chunks()
         known = read_table(self.user_ids).column("id").combine_chunks()
-        index = pc.index_in(ids, value_set=known).to_pylist()
-        profile = []
+        index = pc.index_in(ids, value_set=known).to_numpy()
+        columns = [
+            _texts(schema.USER_ID, ids),
+            IntColumn(schema.USER_INDEX, index).features(range(len(ids) + 1)),
+        ]
         for spec in self.profile:
             column = users.column(spec.name).combine_chunks()
             if spec.modality == "text":
                 column = normalize_texts(column, spec.config)
-            profile.append(
+            columns.append(
                 list(entity_features(spec, pa.chunked_array([column]), self.vocabularies))
             )
-        return [
-            b"".join(
-                (
-                    bytes_feature(schema.USER_ID, name.encode()),
-                    ints(schema.USER_INDEX, [place]),
-                    *(column[row] for column in profile),
-                )
-            )
-            for row, (name, place) in enumerate(zip(ids.to_pylist(), index, strict=True))
-        ]
+        return list(map(b"".join, zip(*columns, strict=True)))
 
-    def _records(self, rows: Any, heads: list[bytes]) -> Iterator[bytes]:
+    def _records(self, rows: Any, heads: list[bytes]) -> Iterator[list[bytes]]:
+        """Some records at a time, of about `CHUNK_EVENTS` events."""
         codes = np.asarray(rows.column(CODE).to_numpy(), np.int64)
         columns: list[IntColumn | FloatColumn] = [
             IntColumn(schema.ITEM_INDEX, rows.column(ITEM).to_numpy()),
@@ -202,12 +201,37 @@ class WriteTimelines:
                 columns.append(IntColumn(name, indices))
             else:
                 columns.append(FloatColumn(name, standardised(spec, values)[0]))
-        starts = np.flatnonzero(np.insert(codes[1:] != codes[:-1], 0, True))
-        for start, stop in zip(starts, [*starts[1:], len(codes)], strict=True):
-            for first in range(int(start), int(stop), CHUNK_EVENTS):
-                last = min(first + CHUNK_EVENTS, int(stop))
-                parts = [column.feature(first, last) for column in columns]
-                yield example([heads[codes[first]], *parts])
+        bounds = record_bounds(codes)
+        owners = codes[bounds[:-1]]
+        # Groups of records, so that what is in memory at once doesn't grow with the partition.
+        edges = np.searchsorted(bounds, np.arange(0, len(codes) + CHUNK_EVENTS, CHUNK_EVENTS))
+        for first, last in pairwise(np.unique(np.minimum(edges, len(owners))).tolist()):
+            parts = [column.features(bounds[first : last + 1]) for column in columns]
+            yield examples([[heads[user] for user in owners[first:last]], *parts])
+
+
+def record_bounds(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where each record of a user's events starts, and where the last one stops.
+
+    Args:
+        codes: int64 [events], at least one: whose they are, one user after another.
+
+    Example:
+        >>> record_bounds(np.array([0, 0, 3])).tolist()
+        [0, 2, 3]
+    """
+    starts = np.flatnonzero(np.insert(codes[1:] != codes[:-1], 0, True))
+    stops = np.append(starts[1:], len(codes))
+    more = [
+        np.arange(start + CHUNK_EVENTS, stop, CHUNK_EVENTS)
+        for start, stop in zip(starts, stops, strict=True)
+        if stop - start > CHUNK_EVENTS
+    ]
+    return np.sort(np.concatenate([starts, *more, stops[-1:]]))
+
+
+def _texts(name: str, column: Any) -> list[bytes]:
+    return [bytes_feature(name, text.encode()) for text in column.to_pylist()]
 
 
 def entity_features(
