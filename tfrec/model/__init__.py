@@ -6,9 +6,10 @@ from tfrec.model.example import example_items, example_queries
 from tfrec.model.id_embedding import IdEmbedding
 from tfrec.model.neural_view import NeuralView
 from tfrec.model.two_tower import ItemTower, QueryTower, TwoTower
-from tfrec.model.view import VECTOR_SUFFIX, View
+from tfrec.model.view import NORMALISED_SUFFIX, VECTOR_SUFFIX, View
 
 __all__ = [
+    "NORMALISED_SUFFIX",
     "VECTOR_SUFFIX",
     "IdEmbedding",
     "ItemTower",

@@ -12,7 +12,7 @@ from tfrec import schema
 from tfrec.fusion import Fusion
 from tfrec.model.id_embedding import IdEmbedding
 from tfrec.model.parts import BASE, BEHAVIOUR, USER, Parts, QueryParts, event_parts, shapley
-from tfrec.model.view import PLACED, PLACED_PARTS, VECTOR_SUFFIX, View
+from tfrec.model.view import NORMALISED_SUFFIX, PLACED, PLACED_PARTS, VECTOR_SUFFIX, View
 from tfrec.towers import HistoryTower, Tower
 
 __all__ = ["ID", "NeuralView"]
@@ -198,8 +198,9 @@ class NeuralView(View):
 
         Args:
             inputs: `item_index`, and each feature with NAME/present; NAME/vector, where given,
-                stands for what the feature's tower would make of it; `placed`, where given, is
-                added to the vectors of items without behaviour.
+                stands for what the feature's tower would make of it, NAME/normalised for what it
+                would begin with; `placed`, where given, is added to the vectors of items without
+                behaviour.
             training: Whether this is a training step.
 
         Returns:
@@ -258,8 +259,12 @@ class NeuralView(View):
             masks[ID] = self._keep(index >= 0, self.id_dropout, training)
             vectors[ID] = _masked(self.item_table(index), masks[ID])
         for name, tower in self.item_towers.items():
-            given = inputs.get(name + VECTOR_SUFFIX)
-            vectors[name] = tower(inputs[name], training=training) if given is None else given
+            if name + VECTOR_SUFFIX in inputs:
+                vectors[name] = inputs[name + VECTOR_SUFFIX]
+            elif name + NORMALISED_SUFFIX in inputs:
+                vectors[name] = tower.of_normalised(inputs[name + NORMALISED_SUFFIX], training)
+            else:
+                vectors[name] = tower(inputs[name], training=training)
             masks[name] = self._keep(
                 ops.cast(inputs[schema.present(name)], "bool"), self.modality_dropout, training
             )

@@ -8,10 +8,12 @@ import keras
 
 from tfrec.model.parts import Parts, QueryParts
 
-__all__ = ["PLACED", "PLACED_PARTS", "VECTOR_SUFFIX", "View"]
+__all__ = ["NORMALISED_SUFFIX", "PLACED", "PLACED_PARTS", "VECTOR_SUFFIX", "View"]
 
 # Beside a feature NAME, `NAME/vector` may give what its tower would have made of it.
 VECTOR_SUFFIX = "/vector"
+# Likewise `NAME/normalised` what `ProjectionTower.normalised` made of it.
+NORMALISED_SUFFIX = "/normalised"
 # What one view has to say on another's vectors of items without behaviour, and its parts.
 PLACED, PLACED_PARTS = "placed", "placed/parts"
 

@@ -88,7 +88,7 @@ class ProjectionTower(Tower):
         if self.dropout and training:
             output = ops.cast(normalised * norm.gamma + norm.beta, self.compute_dtype)
         else:
-            first, layers = layers[-1 if len(layers) == 2 else 1], layers[2:]
+            first, layers = layers[1], layers[2:]
             kernel = ops.expand_dims(norm.gamma, 1) * first.kernel
             bias = ops.matmul(ops.expand_dims(norm.beta, 0), first.kernel) + first.bias
             output = ops.matmul(

@@ -88,7 +88,10 @@ class Tower(keras.layers.Layer):
         Returns:
             float [batch, dimension] in the layer's precision.
         """
-        output = self.projection(self.features(self.prepare(inputs), training))
+        return self.scaled(self.projection(self.features(self.prepare(inputs), training)))
+
+    def scaled(self, output: Tensor) -> Tensor:
+        """The projected vector at its final length; for subclasses that project by themselves."""
         if not self.normalize:
             return output
         # In float16 a square of 256 overflows.

@@ -13,8 +13,8 @@ import tensorflow as tf
 from tfrec import schema
 from tfrec.input import ItemTable
 from tfrec.input.augmentation import Augmenter
-from tfrec.model import VECTOR_SUFFIX
-from tfrec.towers import Tower
+from tfrec.model import NORMALISED_SUFFIX, VECTOR_SUFFIX
+from tfrec.towers import ProjectionTower, Tower
 
 __all__ = ["Catalogue", "prepare"]
 
@@ -53,10 +53,13 @@ class Catalogue:
         self.size = len(items)
         self.warm = tf.constant(items.warm)
         self._columns: dict[str, tf.Tensor] = {}
+        changed = () if augment is None else augment.features
         for name, tower in towers.items():
             self._columns[schema.present(name)] = tf.constant(items.present[name])
             if name in vectors:
                 self._columns[name + VECTOR_SUFFIX] = tf.constant(vectors[name])
+            elif isinstance(tower, ProjectionTower) and name not in changed:
+                self._columns[name + NORMALISED_SUFFIX] = tower.normalised(items.value(name))
             else:
                 self._columns[name] = tf.constant(prepare(tower, items.value(name)))
 
