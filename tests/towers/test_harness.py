@@ -21,7 +21,7 @@ from tfrec.config.dataset import FeatureConfig
 from tfrec.config.model import Component
 from tfrec.registry import lookup, names
 from tfrec.schema import FeatureSpec
-from tfrec.towers import Tower, build_tower
+from tfrec.towers import NeighboursTower, Tower, build_tower
 
 pytestmark = pytest.mark.filterwarnings(harness.H5PY_WARNING)
 
@@ -48,12 +48,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
 # Smaller than the defaults, so that the harness ends in seconds.
 WORD_TOWERS = ("sentiment", "text_cnn", "text_rnn", "text_transformer", "words")
 SMALL: dict[str, dict[str, Any]] = {name: {"buckets": 50} for name in WORD_TOWERS}
+SMALL["neighbours"] = {"anchors": 4, "k": 2}
 VARIANTS: list[dict[str, Any]] = [{"type": name} for name in names("tower")] + [
     {"type": "frames", "pooling": "gru"},
     {"type": "frames", "pooling": "attention"},
     {"type": "text_rnn", "cell": "lstm", "bidirectional": False},
     {"type": "projection", "hidden": [6], "dropout": 0.3},
     {"type": "projection", "normalize": False},
+    {"type": "neighbours", "own": False},
     {"type": "word_vectors", "tuned": True, "pooling": "attention"},
     {"type": "pretrained_text", "tuning": "last", "layers": 1, "pooling": "cls"},
     {"type": "pretrained_text", "tuning": "lora", "rank": 2, "pooling": "attention"},
@@ -106,6 +108,8 @@ def make(variant: dict[str, Any]) -> Tower:
     kind = kind_of(variant)
     component = Component(**{**needed(variant["type"]), **variant})
     tower = build_tower(spec_of(kind), component, DIMENSION)
+    if isinstance(tower, NeighboursTower):
+        tower.remember(INPUTS["vector"].numpy())
     for layer in tower._flatten_layers():
         if getattr(layer, "lora_enabled", False):
             # A fresh LoRA's second factor is zero, and so the first one's gradient.

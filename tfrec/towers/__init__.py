@@ -15,6 +15,7 @@ from tfrec.towers.history_transformer import TransformerHistory
 from tfrec.towers.image_cnn import ImageCnnTower
 from tfrec.towers.image_resnet import ImageResnetTower
 from tfrec.towers.image_transformer import ImageTransformerTower
+from tfrec.towers.neighbours import NeighboursTower
 from tfrec.towers.numeric import PeriodicTower, PiecewiseLinearTower
 from tfrec.towers.pooling import TokenPooling
 from tfrec.towers.pretrained_image import PretrainedImageTower
@@ -48,6 +49,7 @@ __all__ = [
     "ImageTransformerTower",
     "InterestsHistory",
     "MeanHistory",
+    "NeighboursTower",
     "PeriodicTower",
     "PiecewiseLinearTower",
     "PretrainedImageTower",

@@ -21,7 +21,13 @@ from tfrec.input.augmentation import Augmenter
 from tfrec.model import NeuralView, build_model, history_content
 from tfrec.model.building import used_features
 from tfrec.schema import Manifest
-from tfrec.towers import PretrainedTextTower, Tower, WordVectorsTower, prepared_kind
+from tfrec.towers import (
+    NeighboursTower,
+    PretrainedTextTower,
+    Tower,
+    WordVectorsTower,
+    prepared_kind,
+)
 from tfrec.training.balancing import ModalityBalance
 from tfrec.training.catalogue import Catalogue, prepare
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
@@ -125,6 +131,10 @@ class Session:
                 if isinstance(tower, WordVectorsTower):
                     texts = items.features[name][items.present[name]]
                     say(f"word vectors of {name}: {tower.coverage(texts)}")
+                if isinstance(tower, NeighboursTower):
+                    rows = np.flatnonzero(items.present[name] & items.warm)
+                    order = np.argsort(-items.train_count[rows], kind="stable")
+                    tower.remember(items.value(name)[rows[order]])
             augment = _augmenter(config, items, towers)
             vectors: dict[str, Any] = {}
             if training.media == "distilled":
@@ -166,12 +176,16 @@ class Session:
                 jit_compile=training.jit_compile,
                 steps_per_execution=min(steps_a_call, self.windows.steps_per_epoch),
             )
+        # One trace for parts of any size: a second one costs what half an epoch of ids does.
         self._embed_items = tf.function(
             lambda rows: self.model.item_tower(self._catalogue.gather(rows), training=False),
-            reduce_retracing=True,
+            input_signature=[tf.TensorSpec([None], tf.int32)],
+            autograph=False,
         )
         self._embed_queries = tf.function(
-            lambda inputs: self.model.query_tower(inputs, training=False), reduce_retracing=True
+            lambda inputs: self.model.query_tower(inputs, training=False),
+            reduce_retracing=True,
+            autograph=False,
         )
 
     def begin_from(self, source: Path) -> str:
@@ -231,7 +245,7 @@ class Session:
         return float(self._trainer.loss_mean.result())
 
     def save(self, history: list[dict[str, Any]]) -> None:
-        """Saves the state, the best weights, history and plot."""
+        """Saves the state, the best weights and the history."""
         monitor = self._config.training.monitor
         values = [row[monitor] for row in history]
         if not is_chief(self._strategy):
@@ -242,7 +256,12 @@ class Session:
         save_variables(self._layout.last, self._trainer.state(), {"history": history})
         text = json.dumps(history, indent=1) + "\n"
         write_atomically(self._layout.history, text.encode())
-        write_atomically(self._layout.plot, plot_history(history, monitor, self._config.name))
+
+    def plot(self, history: list[dict[str, Any]]) -> None:
+        """Draws the history; it takes longer than to save the state."""
+        if is_chief(self._strategy):
+            plot = plot_history(history, self._config.training.monitor, self._config.name)
+            write_atomically(self._layout.plot, plot)
 
     def log_weights(self, log: ScalarLog, step: int) -> None:
         """Writes how the trained weights are distributed, tables by a sample of their rows."""

@@ -20,6 +20,7 @@ from tfrec import schema
 from tfrec.errors import RunError
 from tfrec.model import NeuralView, TwoTower
 from tfrec.schema import DataLayout, Manifest
+from tfrec.towers import NeighboursTower
 from tfrec.training.checkpoints import load_arrays, write_atomically
 
 __all__ = ["keep_vocabularies", "warm_start"]
@@ -70,10 +71,12 @@ def warm_start(model: TwoTower, source: Path, data: Path, manifest: Manifest) ->
         raise _another(best, f"{len(model.variables)} weights", f"{len(arrays)} weights")
     named = _rows_of_values(model, manifest)
     new = {name: _lines(where) for name, where in _vocabularies(data, manifest).items()}
+    neighbours = _neighbours(model)
     moved, kept = 0, 0
     for variable, array in zip(model.variables, arrays, strict=True):
-        # What isn't trained, as the content of histories, is made of the new data.
-        if not variable.trainable:
+        # What isn't trained, as the content of histories, is made of the new data; and with other
+        # anchors, rows of neighbours stand for other items.
+        if not variable.trainable or id(variable) in neighbours:
             continue
         name, shape = named.get(id(variable)), tuple(variable.shape)
         if array.shape[1:] != shape[1:] or (name is None and array.shape != shape):
@@ -128,6 +131,14 @@ def _rows_of_values(model: TwoTower, manifest: Manifest) -> dict[int, str]:
                 if variable.path.rpartition("/")[2] in ("table", "tag_weights"):
                     found[id(variable)] = spec.name
     return found
+
+
+def _neighbours(model: TwoTower) -> set[int]:
+    """Identities of tables whose rows are places in a graph."""
+    view = model.views["neural"]
+    assert isinstance(view, NeuralView)
+    towers = view.item_towers.values()
+    return {id(tower.learned) for tower in towers if isinstance(tower, NeighboursTower)}
 
 
 def _vocabularies(data: Path, manifest: Manifest) -> dict[str, Path]:
