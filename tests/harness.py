@@ -1,8 +1,9 @@
 """What every tower and fusion layer has to keep, whatever it computes.
 
-`check_layer` runs one layer through shapes, configuration, files, eager, graph, XLA, mixed
-precision, gradients and an exported graph in a TF1-style session. A test calls it with a maker and
-inputs; the harness compares the layer with itself, and the tests of each method with other sources.
+`check_basics` runs one layer through shapes, configuration and gradients, `check_layer` through
+files, eager, graph, XLA, mixed precision and an exported graph in a TF1-style session. A test calls
+each with a maker and inputs; the harness compares the layer with itself, and the tests of each
+method with other sources.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def check_basics(
     *,
     trainable: bool = True,
 ) -> None:
-    """What takes no time: shapes, configuration, gradients."""
+    """The quick half: shapes, configuration, gradients."""
     check_shapes(make, inputs, dimension)
     check_round_trip(make, inputs)
     if trainable:
@@ -181,14 +182,11 @@ def check_basics(
 def check_layer(
     make: Callable[[], keras.layers.Layer],
     inputs: tuple[Inputs, ...],
-    dimension: int,
     folder: Path,
     *,
     compiled: bool = True,
-    trainable: bool = True,
 ) -> None:
-    """Runs everything above. `compiled` is for layers without string ops."""
-    check_basics(make, inputs, dimension, trainable=trainable)
+    """The slow half: files, modes, precision, export. `compiled` is for layers without strings."""
     check_file(make, inputs, folder)
     check_modes(make, inputs, compiled)
     check_precision(make, inputs)

@@ -101,7 +101,6 @@ def test_the_target_attention_is_saved_and_exported(tmp_path: Path) -> None:
     harness.check_layer(
         lambda: TargetAttention(DIMENSION, hidden=6),
         (HISTORY, PRESENT, CANDIDATE),
-        DIMENSION,
         tmp_path,
     )
 
