@@ -13,6 +13,7 @@ from scipy.special import expit, log_softmax
 from tests import harness
 from tests.fusion.test_harness import DIMENSION, batch, make
 from tfrec.errors import DescriptionError
+from tfrec.fusion.signed_root import unit_signed_root
 
 NAMES = ("audio", "image", "text")
 
@@ -94,7 +95,7 @@ def test_the_gated_unit_of_two_is_the_papers_sigmoid() -> None:
 
 def test_low_rank_fusion_is_the_full_tensor_product() -> None:
     """Liu et al.: Σ_r w_r ⊗_k W_k^(r) applied to the outer product of all [x_k; 1]."""
-    layer, x, _, fused, _ = built(type="low_rank", rank=3)
+    layer, x, _, fused, _ = built(type="low_rank", rank=3, normalize=False)
     factors, constants, weights, bias = values(
         layer.factors, layer.constants, layer.output_weights, layer.bias
     )
@@ -108,7 +109,7 @@ def test_low_rank_fusion_is_the_full_tensor_product() -> None:
 
 
 def test_bilinear_fusion_is_the_sum_over_pairs() -> None:
-    layer, x, flags, fused, _ = built(type="bilinear", inner=3)
+    layer, x, flags, fused, _ = built(type="bilinear", inner=3, normalize=False)
     left, right, products = values(layer.left, layer.right, layer.products.kernel)
     kernel, bias = values(layer.linear.kernel, layer.linear.bias)
     expected = np.concatenate([x.reshape(6, -1), flags], 1) @ kernel + bias
@@ -120,7 +121,7 @@ def test_bilinear_fusion_is_the_sum_over_pairs() -> None:
 
 def test_hadamard_pooling_leaves_out_what_is_missing() -> None:
     """P ∘_k tanh(U_k x_k + b_k) over those present, plus the shortcut."""
-    layer, x, flags, fused, _ = built(type="mlb")
+    layer, x, flags, fused, _ = built(type="mlb", normalize=False)
     maps, biases, products = values(layer.maps, layer.biases, layer.products.kernel)
     kernel, bias = values(layer.shortcut.kernel, layer.shortcut.bias)
     for row in range(6):
@@ -263,3 +264,28 @@ def test_vectors_of_another_width_are_one_line() -> None:
     wide = {**inputs, "audio": tf.pad(inputs["audio"], [[0, 0], [0, 1]])}
     with pytest.raises(ValueError, match=r"vectors of `audio` must be 8 wide.*Received: 9"):
         layer(wide, masks)
+
+
+def test_a_signed_root_has_length_one_and_nothing_stays_nothing() -> None:
+    """By hand: roots of 9 and 16 are 3 and 4, of length 5; a pair that isn't there adds nothing."""
+    found = unit_signed_root(tf.constant([[-9.0, 16.0], [0.0, 0.0]]))
+    np.testing.assert_allclose(found, [[-0.6, 0.8], [0, 0]], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bilinear", "low_rank", "mlb"])
+def test_products_are_normalised_unless_asked_otherwise(name: str) -> None:
+    """The same weights give another vector; a thousand times the input isn't a million times it.
+
+    What `mlb` multiplies is bounded already.
+    """
+    layer = harness.seeded(lambda: make({"type": name}))
+    bare = harness.seeded(lambda: make({"type": name, "normalize": False}))
+    inputs, masks = batch()
+    with_root, without = (harness.call(each, (inputs, masks)) for each in (layer, bare))
+    bare.set_weights(layer.get_weights())
+    assert np.abs(with_root - without).max() > 1e-3
+    if name == "mlb":
+        return
+    loud = {key: 1e3 * value for key, value in inputs.items()}
+    grown = np.abs(harness.call(layer, (loud, masks))).max()
+    assert grown < 0.01 * np.abs(harness.call(bare, (loud, masks))).max()

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from tfrec.fusion.fusion import Fusion
+from tfrec.fusion.signed_root import unit_signed_root
 from tfrec.registry import register
 
 __all__ = ["FactorizedBilinear"]
@@ -54,10 +55,7 @@ class FactorizedBilinear(Fusion):
             product = product * maps[:, place]
         product = self.dropout_layer(product, training=training)
         pooled = ops.sum(ops.reshape(product, (-1, self.dimension, self.factors)), -1)
-        # The root has no derivative at 0.
-        rooted = ops.sign(pooled) * ops.sqrt(ops.abs(pooled) + 1e-6)
-        length = ops.sqrt(ops.sum(ops.square(rooted), -1, keepdims=True) + 1e-6)
-        return self.output_layer(ops.cast(rooted / length, vectors.dtype))
+        return self.output_layer(ops.cast(unit_signed_root(pooled), vectors.dtype))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
