@@ -86,7 +86,8 @@ def ask(port: int, asked: Any, wanted: int, tally: dict[str, Any]) -> None:
             try:
                 version = verdict(client.recommend_many(USERS, K))
             except ServingError as error:
-                tally["errors"].append(str(error))
+                waited = time.perf_counter() - begun
+                tally["errors"].append(f"after {waited:.1f} s, request {asked.value}: {error}")
                 continue
             tally["slowest"] = max(tally["slowest"], time.perf_counter() - begun)
             tally["versions"][version] += 1

@@ -12,11 +12,13 @@ import grpc
 import numpy as np
 
 from serving.calls import CallOptions, Tls, channel_options, explain, pauses
+from serving.explained import Condition, Explained, condition_inputs, explanations
 from serving.requests import (
     PREDICT,
     STATUS,
     ModelVersion,
     Recommendations,
+    explain_inputs,
     model_versions,
     predict_outputs,
     predict_request,
@@ -41,8 +43,8 @@ class AsyncClient:
         tls: Files of a secure connection; `None` is plain text.
         metadata: Sent with each call.
         max_message_bytes: Longest answer that is accepted.
-        gather: Most users that one request carries. Calls of `recommend` for the same `k` that are
-            made while the loop is busy travel together; 1 sends each by itself.
+        gather: Most users that one request carries. Calls of `recommend` for the same `k` and
+            conditions that are made while the loop is busy travel together; 1 sends each by itself.
         sleep, draw: Pauses and random numbers of retries, for tests.
 
     Example::
@@ -84,7 +86,7 @@ class AsyncClient:
         classes = wire_classes()
         self._predict = self._method(PREDICT, classes["PredictResponse"])
         self._status = self._method(STATUS, classes["GetModelStatusResponse"])
-        self._waiting: dict[int, list[tuple[Any, ...]]] = {}
+        self._waiting: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
     async def recommend(
@@ -94,15 +96,17 @@ class AsyncClient:
         *,
         history: Sequence[str] = (),
         exclude: Sequence[str] = (),
+        where: Mapping[str, Condition] | None = None,
     ) -> Recommendations:
         """Items for one user: see `serving.client.Client.recommend`."""
         if self._gather == 1:
-            return (await self.recommend_many([user_id], k, [history], [exclude]))[0]
+            return (await self.recommend_many([user_id], k, [history], [exclude], where=where))[0]
         future: asyncio.Future[Recommendations] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(k, [])
+        together = k, repr(sorted((where or {}).items()))
+        waiting = self._waiting.setdefault(together, [])
         waiting.append((user_id, history, exclude, future))
         if len(waiting) == 1:
-            task = asyncio.create_task(self._send_soon(k))
+            task = asyncio.create_task(self._send_soon(together, where))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         return await future
@@ -113,12 +117,30 @@ class AsyncClient:
         k: int = 10,
         histories: Sequence[Sequence[str]] | None = None,
         exclude: Sequence[Sequence[str]] | None = None,
+        *,
+        where: Mapping[str, Condition] | None = None,
     ) -> list[Recommendations]:
         """Items for several users in one request."""
         if not user_ids:
             return []
         inputs = recommend_inputs(user_ids, k, histories, exclude, self._width)
+        if where:
+            inputs |= condition_inputs(where, len(user_ids))
+            return recommendations(await self._run(inputs, "recommend_filtered", ()))
         return recommendations(await self._run(inputs, "", ("item_ids", "scores")))
+
+    async def explain(
+        self,
+        user_id: str,
+        k: int = 10,
+        *,
+        history: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        item_ids: Sequence[str] = (),
+    ) -> list[Explained]:
+        """Why a user gets items: see `serving.client.Client.explain`."""
+        inputs = explain_inputs(user_id, k, history, exclude, item_ids, self._width)
+        return explanations(await self._run(inputs, "explain", ()))[0]
 
     async def similar_items(self, item_id: str, k: int = 10) -> Recommendations:
         """Items near another one."""
@@ -157,16 +179,20 @@ class AsyncClient:
             response_deserializer=response.FromString,
         )
 
-    async def _send_soon(self, k: int) -> None:
+    async def _send_soon(
+        self, together: tuple[int, str], where: Mapping[str, Condition] | None
+    ) -> None:
         # One turn of the loop lets everybody who is ready to ask, ask.
         await asyncio.sleep(0)
-        waiting = self._waiting.pop(k)
+        waiting = self._waiting.pop(together)
         for start in range(0, len(waiting), self._gather):
             users, histories, exclude, futures = zip(
                 *waiting[start : start + self._gather], strict=True
             )
             try:
-                answers = await self.recommend_many(users, k, histories, exclude)
+                answers = await self.recommend_many(
+                    users, together[0], histories, exclude, where=where
+                )
             except Exception as error:  # each caller gets it
                 for future in futures:
                     if not future.done():

@@ -25,6 +25,7 @@ from serving.requests import (
     STATUS,
     ModelVersion,
     Recommendations,
+    explain_inputs,
     model_versions,
     predict_outputs,
     predict_request,
@@ -158,8 +159,7 @@ class Client:
             exclude: Item ids never to recommend.
             item_ids: Items to explain in place of the recommendations.
         """
-        inputs = recommend_inputs([user_id], k, [history], [exclude], self._width)
-        inputs["item_ids"] = np.array([[item.encode() for item in item_ids]], object)
+        inputs = explain_inputs(user_id, k, history, exclude, item_ids, self._width)
         return explanations(self._run(inputs, "explain", ()))[0]
 
     def similar_items(self, item_id: str, k: int = 10) -> Recommendations:

@@ -158,6 +158,20 @@ def recommend_inputs(
     }
 
 
+def explain_inputs(
+    user_id: str,
+    k: int,
+    history: Sequence[str],
+    exclude: Sequence[str],
+    item_ids: Sequence[str],
+    width: int | None,
+) -> dict[str, np.ndarray]:
+    """The inputs of `explain` for one user: those of `recommend`, and the items to explain."""
+    inputs = recommend_inputs([user_id], k, [history], [exclude], width)
+    inputs["item_ids"] = _matrix([item_ids], None)
+    return inputs
+
+
 def recommendations(response: Any) -> list[Recommendations]:
     """Reads the answer of `recommend` or `similar_items`; empty places are dropped."""
     outputs = predict_outputs(response)

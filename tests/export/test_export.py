@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.client import Client
+from serving.async_client import AsyncClient
+from serving.client import CallOptions, Client
 from serving.options import ServerOptions
 from serving.server import Server
 from tests.export.fake_model import fake_source
@@ -126,7 +128,9 @@ def test_the_embedded_server_answers_as_the_session_does(
         model_name=version.parent.name, model_base_path=version.parent, port=0, rest_api_port=None
     )
     with Server(options) as server, ServedModel(version) as served:
-        client = Client(f"127.0.0.1:{server.port}", model=version.parent.name)
+        client = Client(
+            f"127.0.0.1:{server.port}", model=version.parent.name, call=CallOptions(timeout=60)
+        )
         for request in sample_requests(source, k=5):
             expected = served.run(request.signature, request.inputs)
             answer = client.predict(request.inputs, signature=request.signature)
@@ -142,7 +146,38 @@ def test_the_embedded_server_answers_as_the_session_does(
             assert found.reason and {cause for cause, _ in found.history} <= {"i0", "i1", "i2"}
         late = client.recommend("u1", k=9, where={"year": (1999, None), "genres": ["rock", "folk"]})
         assert set(late.item_ids) == {"i9", "i11"}
+        asyncio.run(_the_async_client_agrees(server.port, client))
         client.close()
+
+
+async def _the_async_client_agrees(port: int, client: Client) -> None:
+    """Conditions and explanations, asked at once; only equal conditions share a request."""
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("u1", {"year": (1999, None)}),
+        ("u2", {"year": (1999, None)}),
+        ("u1", {"genres": "folk"}),
+        ("u1", {}),
+    ]
+    rows = []
+    call = CallOptions(timeout=60)
+    target = f"127.0.0.1:{port}"
+    async with AsyncClient(target, model=client.model, gather=8, call=call) as same:
+        run = same._run
+
+        async def counted(inputs: Any, *rest: Any) -> Any:
+            rows.append(len(inputs["user_id"]))
+            return await run(inputs, *rest)
+
+        same._run = counted  # type: ignore[method-assign]
+        found = await asyncio.gather(*(same.recommend(u, 9, where=where) for u, where in asked))
+        assert sorted(rows) == [1, 1, 2]
+        explained = await same.explain("u0", 2, exclude=["i7"], item_ids=["i3", "i4"])
+    for (user, where), answer in zip(asked, found, strict=True):
+        alone = client.recommend(user, 9, where=where)
+        assert answer.item_ids == alone.item_ids and len(answer.item_ids) > 0
+        assert answer.scores == pytest.approx(alone.scores, abs=1e-5)
+    assert explained == client.explain("u0", 2, exclude=["i7"], item_ids=["i3", "i4"])
+    assert [each.item_id for each in explained] == ["i3", "i4"]
 
 
 def test_an_op_that_a_stock_server_lacks_is_found(tmp_path: Path) -> None:

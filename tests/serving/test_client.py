@@ -69,10 +69,10 @@ def test_the_async_client_answers_alike_and_gathers(server: Server) -> None:
         ):
             original = gathering.recommend_many
 
-            async def counted(*arguments: Any) -> list[Recommendations]:
+            async def counted(*arguments: Any, **more: Any) -> list[Recommendations]:
                 nonlocal sent
                 sent += 1
-                return await original(*arguments)
+                return await original(*arguments, **more)
 
             gathering.recommend_many = counted  # type: ignore[method-assign]
             histories = [["a"], [], ["c"], ["a", "b"]] * 3

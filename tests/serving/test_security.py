@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import logging
@@ -10,6 +9,7 @@ import resource
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -98,29 +98,46 @@ def _bomb(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def test_a_preset_with_code_in_it_is_refused(tmp_path: Path) -> None:
-    """A Lambda layer is pickled Python: it isn't run, and the refusal is one line."""
-    code = base64.b64encode(b"\xe3 not that it would be read").decode()
-    config = {
-        "module": "keras.layers",
-        "class_name": "Lambda",
-        "config": {
-            "name": "lambda",
-            "function": {
-                "class_name": "__lambda__",
-                "config": {"code": code, "defaults": None, "closure": None},
-            },
-        },
-        "registered_name": None,
-    }
-    folder = tmp_path / "preset"
+def _preset(folder: Path, file: str, config: dict[str, Any]) -> str:
+    """The handle of a preset that is a picture model of keras-hub but for one file."""
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "metadata.json").write_text(json.dumps({"keras_version": "3.0.0"}))
+    files = {
+        "config.json": {"registered_name": "keras_hub>ResNetBackbone", "config": {}},
+        "metadata.json": {"keras_version": "3.0.0"},
+        file: config,
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
     (folder / "model.weights.h5").write_bytes(b"")
-    for modality in ("text", "image"):
-        with pytest.raises(DescriptionError):
-            resolve(str(folder), modality)
+    return str(folder)
+
+
+@pytest.mark.parametrize("file", ["config.json", "preprocessor.json", "image_converter.json"])
+@pytest.mark.parametrize("nested", [False, True], ids=["layer", "within"])
+def test_a_preset_with_code_in_it_is_refused(tmp_path: Path, file: str, nested: bool) -> None:
+    """A Lambda layer is pickled Python, and what the one-line refusal names, wherever it stands.
+
+    Without it the same files are refused for another reason.
+    """
+
+    def described(name: str) -> dict[str, Any]:
+        function = {"class_name": f"__{name.lower()}__", "config": {"code": "4w=="}}
+        layer = {"module": "keras.layers", "class_name": name, "config": {"function": function}}
+        backbone = {"class_name": "ResNetBackbone", "registered_name": "keras_hub>ResNetBackbone"}
+        return {**backbone, "config": {"stem": [layer, function]}} if nested else layer
+
+    for modality in ("text", "image", "video"):
+        bad, good = (
+            _preset(tmp_path / f"{modality}-{name}", file, described(name))
+            for name in ("Lambda", "Dense")
+        )
+        with pytest.raises(DescriptionError, match=rf"no pickled Python\..*`Lambda` in .*{file}"):
+            resolve(bad, modality)
+        with pytest.raises(DescriptionError, match="keras-hub must be able to load"):
+            resolve(good, modality)
+    only = {"activation": {"class_name": "__lambda__", "config": {"code": "4w=="}}}
+    with pytest.raises(DescriptionError, match="no pickled Python"):
+        resolve(_preset(tmp_path / "function", file, {"config": only}), "image")
 
 
 def test_no_user_id_reaches_a_log_or_a_metric(

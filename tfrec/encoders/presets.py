@@ -131,7 +131,29 @@ def _read(handle: str, folder: Path) -> Preset:
             received=f"{folder} ({'no config.json in it' if folder.is_dir() else 'no folder'})",
             remedy="Check the path",
         )
-    return Preset(handle, folder, dict(_read_json(path, handle)))
+    config = dict(_read_json(path, handle))
+    # Any of a preset's files may describe an object that keras-hub makes.
+    for each in sorted(folder.glob("*.json")):
+        if b"class_name" in each.read_bytes():
+            _refuse_code(_read_json(each, handle), handle, each)
+    return Preset(handle, folder, config)
+
+
+def _refuse_code(value: Any, handle: str, path: Path) -> None:
+    # Keras refuses pickled functions as well, unless a program, or a library that it loads, has
+    # called `enable_unsafe_deserialization`.
+    if isinstance(value, dict):
+        name = str(value.get("class_name", "")).rpartition(">")[2]
+        if name in ("Lambda", "__lambda__"):
+            raise DescriptionError(
+                f"encoder {handle}",
+                "a preset holds weights and settings, no pickled Python",
+                received=f"a `{name}` in {path}",
+                remedy="Take a preset of a model that keras-hub knows",
+            )
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            _refuse_code(part, handle, path)
 
 
 def _read_json(path: Path, handle: str) -> Any:
