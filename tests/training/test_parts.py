@@ -54,6 +54,32 @@ def test_defaults_follow_the_documented_rules(
     assert given == config and told == []
 
 
+@pytest.mark.parametrize(
+    ("items", "features", "given", "expected"),
+    [
+        (6_144, None, {}, ("full", 0)),
+        (6_145, None, {}, ("in_batch", 1_024)),
+        (6_145, None, {"negatives": 64}, ("in_batch", 64)),
+        (6_145, None, {"type": "full"}, ("full", 0)),
+        (6_145, (), {}, ("full", 0)),
+        (20_001, None, {}, ("in_batch", 0)),
+    ],
+)
+def test_a_step_samples_where_it_would_embed_much_content(
+    data: Path, items: int, features: Any, given: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    """The border is three times batch and negatives, 3 × (1,024 + 1,024); ids cost little."""
+    manifest = DataLayout(data).read_manifest()
+    manifest = manifest.model_copy(update={"items": items, "positives": {"train": 70_000}})
+    config = ModelConfig.model_validate(
+        {"name": "x", "item": {"features": features}, "loss": given}
+    )
+    config, _ = resolve(config, manifest)
+    assert (config.loss.type, config.loss.negatives) == expected
+    again, told = resolve(config, manifest)
+    assert again == config and told == []
+
+
 def test_validation_by_hand(tmp_path: Path) -> None:
     """User 0 saw items 0 and 1 and then liked 2 and 1: only item 2 is new, and ranks second."""
     data = write_prepared(

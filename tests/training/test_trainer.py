@@ -49,6 +49,17 @@ def test_the_cache_holds_the_latest_vectors_first() -> None:
     assert cache.vectors.numpy()[:, 0].tolist() == [3, 4, 1]
 
 
+def test_negatives_are_drawn_among_what_is_ever_a_target() -> None:
+    """A new item that were drawn would learn from its content to be bad before anyone met it."""
+    trainer = tiny_trainer(LossConfig(type="in_batch", negatives=64), never=(0, 7))
+    drawn = set(trainer.objective._draw(500).numpy().tolist())
+    assert drawn == set(range(12)) - {0, 7}
+    # Expected in a step: a share of the batch's 8 and one in ten of 64.
+    expected = np.exp(trainer.objective._expected(tf.constant([1])).numpy())
+    share = 2 / (sum(range(1, 13)) - 1 - 8)
+    np.testing.assert_allclose(expected, [8 * share + 64 / 10], rtol=1e-5)
+
+
 def test_each_weight_has_one_optimizer() -> None:
     """A table that dense AdamW moves too would decay in every row and cost its size."""
     trainer = tiny_trainer(LossConfig(type="in_batch", learn_temperature=True))

@@ -25,8 +25,12 @@ def tiny_trainer(
     item_bias: bool = True,
     static: bool = False,
     batch_size: int = 8,
+    never: tuple[int, ...] = (),
 ) -> Trainer:
-    """Compiled, to be called step by step; the same weights each time."""
+    """Compiled, to be called step by step; the same weights each time.
+
+    Items `never` are no targets.
+    """
     keras.utils.set_random_seed(0)
     view = NeuralView(4, items=ITEMS, users=USERS, item_bias=item_bias, name="neural")
     model = TwoTower({"neural": view})
@@ -34,11 +38,13 @@ def tiny_trainer(
     model.build_layers({"user_index": one, "item_index": one})
     zeros = np.zeros(ITEMS, np.int64)
     table = ItemTable(np.empty(ITEMS, object), zeros + 1, zeros, zeros, {}, {}, {}, {})
+    counts = np.arange(1, ITEMS + 1, dtype=np.float64)
+    counts[list(never)] = 0
     trainer = Trainer(
         model,
         Catalogue(table, {}, {}),
         loss,
-        np.arange(1, ITEMS + 1, dtype=np.float64),
+        counts,
         RowAdagrad(0.1, average=average, static_shapes=static),
         users=USERS,
         batch_size=batch_size,

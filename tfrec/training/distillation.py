@@ -87,6 +87,8 @@ def distill(
     Returns:
         By feature; none for a feature that fewer than ten warm items have.
     """
+    if not towers:
+        return {}
     factors = item_factors(timelines, len(items), rank, seed)
     known = np.linalg.norm(factors, axis=1) > 0
     results = {}

@@ -144,9 +144,11 @@ def train(
                 f"  {row['examples_per_second']:,.0f} examples/s  {row['seconds']:.1f} s"
             )
             if log is not None:
-                session.log_weights(log, row["epoch"])
                 log.write(row["epoch"], {k: v for k, v in row.items() if k != "epoch"})
             watch(row)
+            if log is not None:
+                session.log_weights(log, row["epoch"])
+            session.plot(history)
     values = [row[config.training.monitor] for row in history]
     best = int(np.argmax(values))
     value = values[best]

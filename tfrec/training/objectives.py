@@ -77,12 +77,12 @@ class Objective(keras.layers.Layer):
         self._kind = kinds[loss.type or "full"]
         share = np.maximum(counts, 1) / max(float(counts.sum()), 1)
         self._share = tf.constant(share, tf.float32)
-        # A softmax over the catalogue is over what is ever a target: an item that never is would
-        # only learn to be bad.
+        # A softmax over the catalogue is over what is ever a target, and negatives are drawn from
+        # that: an item that never is would only learn to be bad.
         self._place = tf.constant(np.cumsum(counts > 0) - 1, tf.int32)
+        self._targets = tf.constant(np.flatnonzero(counts > 0), tf.int32)
         if loss.type == "full":
-            targets = np.flatnonzero(counts > 0).astype(np.int32)
-            self._target_inputs = catalogue.gather(tf.constant(targets))
+            self._target_inputs = catalogue.gather(self._targets)
         if loss.type == "tfrs":
             self._task = retrieval_task(
                 temperature=loss.temperature, remove_accidental_hits=loss.remove_accidental_hits
@@ -183,7 +183,7 @@ class Objective(keras.layers.Layer):
         config = self._loss
         count = (self._batch_size or 1) + config.cache
         expected = count * tf.gather(self._share, tf.maximum(ids, 0))
-        expected += config.negatives / self._catalogue.size
+        expected += config.negatives / len(self._targets)
         if mined and self.hard is not None:
             expected += config.hard_negatives / self.hard.size
         return tf.math.log(expected)
@@ -235,8 +235,9 @@ class Objective(keras.layers.Layer):
         return parts[0], parts[1], hard
 
     def _draw(self, count: int) -> Any:
-        """Items of the catalogue, int32 [count], each alike, with repeats."""
-        return keras.random.randint((count,), 0, self._catalogue.size, seed=self.draws)
+        """Items that are ever a target, int32 [count], each alike, with repeats."""
+        places = keras.random.randint((count,), 0, len(self._targets), seed=self.draws)
+        return tf.gather(self._targets, places)
 
     def _draw_hard(self, data: dict[str, Any]) -> Any | None:
         if self.hard is None:
