@@ -6,7 +6,6 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.export.fake_model import (
-    ITEM_FEATURES,
-    ITEMS,
-    FakeItemTower,
-    FakeQueryTower,
-    fake_source,
-)
+from tests.export.fake_model import PLAIN, fake_source
 from tfrec import cli
 from tfrec.catalog import add_items, embedding, remove_items, update_items
 from tfrec.catalog.catalogue import Catalogue
@@ -34,11 +27,6 @@ from tfrec.export.warmup import sample_requests, write_warmup
 from tfrec.index import ExactIndex, IvfIndex, train_cells
 
 NONE = np.empty((1, 0), object)
-
-
-@pytest.fixture(scope="module")
-def source() -> ServingSource:
-    return fake_source()
 
 
 def publish(source: ServingSource, model: Path, kind: str) -> Path:
@@ -58,22 +46,9 @@ def publish(source: ServingSource, model: Path, kind: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plain(source: ServingSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A version that loads fast: without media and `explain`."""
-    features = tuple(f for f in ITEM_FEATURES if f.name in ("title", "country", "genres", "price"))
-    tower = FakeItemTower(features, ITEMS, "item_index", seed=1)
-    inputs = {
-        name: tf.constant(value, tf.string) if value.dtype == object else tf.constant(value)
-        for name, value in source.item_samples.items()
-    }
-    small = replace(
-        source,
-        item_tower=tower,
-        query_tower=FakeQueryTower(tower, seed=2),
-        item_vectors=tower({**inputs, "item_index": tf.range(ITEMS)}).numpy(),
-        item_features=features,
-        explanation=None,
-    )
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version that loads fast: without media, encoders and `explain`."""
+    small = fake_source(*PLAIN, explained=False)
     return publish(small, tmp_path_factory.mktemp("models") / "fake", "exact")
 
 
@@ -123,12 +98,12 @@ def ask(served: ServedModel, user: str = "u0", k: int = 3, **more: Any) -> list[
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["exact", "ivf-int8"])
 def test_added_items_are_recommended_and_kept_ones_score_as_before(
-    source: ServingSource, tmp_path: Path, kind: str
+    tmp_path: Path, kind: str
 ) -> None:
     """Ids with spaces, slashes and accents; filters, explanations and titles know them too."""
     rows = new_rows(30)
     model = tmp_path / "models" / "fake"
-    publish(source, model, kind)
+    publish(fake_source(*PLAIN), model, kind)
     done = add_items(model, [table(tmp_path / "new.csv", rows)])
     assert (done.added, done.encoded, done.items) == (30, 30, 42)
     assert done.path == model / "2" and done.largest_difference <= 1e-5

@@ -222,9 +222,15 @@ def user_records() -> UserRecords:
     )
 
 
-def fake_source() -> ServingSource:
+PLAIN = ("title", "country", "genres", "price", "vector")
+"""Features whose graphs load fast: no media, no encoder."""
+
+
+def fake_source(*names: str, explained: bool = True) -> ServingSource:
+    """The model, of all item features or of some, with or without what it is the sum of."""
     random = np.random.default_rng(0)
-    item_tower = FakeItemTower(ITEM_FEATURES, ITEMS, "item_index", seed=1)
+    features = tuple(feature for feature in ITEM_FEATURES if not names or feature.name in names)
+    item_tower = FakeItemTower(features, ITEMS, "item_index", seed=1)
     encoder = ToyEncoder()
     items = prepared_items(random)
     inputs = {
@@ -234,7 +240,10 @@ def fake_source() -> ServingSource:
     inputs["blurb"] = tf.where(inputs["blurb/present"][:, None], encoder(inputs["blurb"]), 0.0)
     inputs["item_index"] = tf.range(ITEMS)
     query_tower = FakeQueryTower(item_tower, seed=2)
-    parts = item_tower.parts(inputs).numpy()
+    kinds = (BEHAVIOUR, *(feature.name for feature in features), BASE)
+    explanation = Explanation(
+        kinds, item_tower.parts(inputs).numpy(), item_tower.parts, query_tower.parts
+    )
     return ServingSource(
         name="fake",
         query_tower=query_tower,
@@ -242,7 +251,7 @@ def fake_source() -> ServingSource:
         item_ids=np.array([f"i{i}" for i in range(ITEMS)], object),
         item_vectors=item_tower(inputs).numpy(),
         users=user_records(),
-        item_features=ITEM_FEATURES,
+        item_features=features,
         profile_features=PROFILE_FEATURES,
         context_features=CONTEXT_FEATURES,
         vocabularies={
@@ -252,12 +261,12 @@ def fake_source() -> ServingSource:
             "likes": GENRES,
             "context/device": DEVICES,
         },
-        encoders={"blurb": encoder},
+        encoders={"blurb": encoder} if "blurb" in kinds else {},
         history_length=5,
         default_event=1,
         item_samples=items,
         columns=item_columns(items),
-        explanation=Explanation(ITEM_PARTS, parts, item_tower.parts, query_tower.parts),
+        explanation=explanation if explained else None,
     )
 
 

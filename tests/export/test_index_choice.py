@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.export.fake_model import fake_source
+from tests.export.fake_model import PLAIN, fake_source
 from tfrec.errors import DescriptionError, ExportError
 from tfrec.export import ServingGraph, ServingSource, write_saved_model
 from tfrec.export.index_choice import IndexOptions, choose_index, sampled_queries
@@ -19,7 +19,7 @@ from tfrec.index import ExactIndex
 
 @pytest.fixture(scope="module")
 def source() -> ServingSource:
-    return fake_source()
+    return fake_source(*PLAIN)
 
 
 def test_a_small_catalogue_is_searched_exactly(source: ServingSource) -> None:

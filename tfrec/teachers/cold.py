@@ -41,8 +41,6 @@ DECAYS = (0.0, 0.25, 0.5)
 PRESENCE = "presence"
 MAX_USERS = 3_000
 TRIALS = 3
-# Two draws differ by about so much, relatively: what gains less is more likely luck than better.
-MIN_GAIN = 0.01
 SCALE = 0.04
 
 
@@ -178,7 +176,7 @@ def fit_cold(
     seed: int,
     max_items: int,
     max_trials: int = 14,
-    draws: int = 2,
+    draws: int = 4,
     share: float = 0.15,
     max_fit: int = 2_500,
 ) -> ColdView | None:
@@ -233,7 +231,6 @@ def fit_cold(
         lambda p: float(by_decay(p).max()),
         max_trials=trials,
         passes=1,
-        min_gain=MIN_GAIN,
     )
     decay = DECAYS[int(by_decay(best).argmax())]
     chosen = closed_form_items(count * present, max_items)

@@ -1,0 +1,114 @@
+"""Each shipped configuration, trained on a small service, answers alike wherever it is run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from serving import tensors
+from serving.client import CallOptions, Client
+from serving.options import ServerOptions
+from serving.server import Server
+from tests.records import Event, spec, write_prepared
+from tfrec.config.loading import load_config
+from tfrec.config.model import ModelConfig
+from tfrec.config.presets import find_model_config
+from tfrec.export import ServedModel
+from tfrec.export.exporting import export_run
+from tfrec.export.warmup import WARMUP_FILE
+from tfrec.training import train
+
+ITEMS, USERS, EVENTS = 40, 40, 8
+GENRES = "vocabulary/genres.txt"
+SMALL = ["dimension=8", "training.epochs=1", "training.batch_size=64"]
+CONTENT = {"embed_item", "item_parts", "similar_to_content"}
+ALWAYS = {
+    "recommend",
+    "recommend_from_history",
+    "embed_user",
+    "similar_items",
+    "score",
+    "explain",
+}
+
+
+def events() -> dict[str, list[Event]]:
+    """Each user likes items of the own kind; the last two are held out."""
+    random = np.random.default_rng(7)
+    found: dict[str, list[Event]] = {"train": [], "validation": [], "test": []}
+    for user in range(USERS):
+        own = np.arange(user % 2, ITEMS - 4, 2)
+        for place, item in enumerate(random.permutation(own)[:EVENTS]):
+            split = ("train", "validation", "test")[max(0, place - EVENTS + 3)]
+            found[split].append((user, int(item), 1_000 * place + user, 1.0))
+    return found
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures, words, tags, numbers, a profile; the last four items are new."""
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (ITEMS, 8, 8, 3), np.uint8)
+    root = write_prepared(
+        tmp_path_factory.mktemp("service") / "data",
+        events(),
+        items=ITEMS,
+        users=USERS,
+        specs=[
+            spec("cover", "image", size=(8, 8)),
+            spec("words", "text"),
+            spec("genres", "tags", vocabulary_size=6, vocabulary=GENRES),
+            spec("price", "numeric", mean=2.0, deviation=1.0),
+        ],
+        values={
+            "cover": [pictures[i] if i % 7 else None for i in range(ITEMS)],
+            "words": [("red hot song", "blue calm tune")[i % 2] + f" {i}" for i in range(ITEMS)],
+            "genres": [[2 + i % 2, 4] for i in range(ITEMS)],
+            "price": [float(i % 5) - 2 for i in range(ITEMS)],
+        },
+        profile=[spec("about", "text")],
+        profiles={"about": [None if u % 5 == 0 else f"i am {u % 2}" for u in range(USERS)]},
+    )
+    (root / GENRES).write_text("rock\njazz\nfolk\nlive\n")
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["content", "ids", "large", "multimodal", "pointwise", "sequence"])
+def test_a_config_answers_alike_in_keras_a_session_and_the_server(
+    data: Path, tmp_path: Path, name: str
+) -> None:
+    """The export is proved against Keras; its warm-up, which asks every signature, over gRPC."""
+    config = load_config(find_model_config(name), ModelConfig, SMALL)
+    train(data, tmp_path / "run", config, progress=False)
+    done = export_run(tmp_path / "run", tmp_path / name, force=True)
+    assert done.verification.largest_difference < 1e-4
+    assert set(done.signatures) >= ALWAYS and (set(done.signatures) >= CONTENT) == (name != "ids")
+    options = ServerOptions(model_name=name, model_base_path=tmp_path / name, port=0)
+    asked: Counter[str] = Counter()
+    with (
+        Server(options) as server,
+        ServedModel(done.path) as served,
+        Client(f"127.0.0.1:{server.port}", model=name, call=CallOptions(timeout=60)) as client,
+    ):
+        for record in tf.data.TFRecordDataset(str(done.path / WARMUP_FILE)):
+            log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            request = log.predict_log.request
+            signature = request.model_spec.signature_name
+            inputs = {key: tensors.decode(value) for key, value in request.inputs.items()}
+            expected = served.run(signature, inputs)
+            answer = client.predict(inputs, signature=signature)
+            assert set(answer) == set(expected)
+            for key, value in expected.items():
+                if value.dtype == object:
+                    assert np.array_equal(answer[key], value)
+                else:
+                    np.testing.assert_allclose(answer[key], value, atol=1e-4)
+            asked[signature] += 1
+    assert set(asked) == set(served.signatures) - {"serving_default"}
+    assert min(asked.values()) >= 2
