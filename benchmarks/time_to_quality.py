@@ -34,7 +34,8 @@ from tfrec.config.presets import find_model_config
 from tfrec.input import Timelines, Windows
 from tfrec.schema import DataLayout
 
-RATES = (0.05, 0.1, 0.2, 0.5)
+# From below the best to above it: a grid whose best is at its edge tunes nothing.
+RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 PATIENCE, EPOCHS = 3, 60
 
 

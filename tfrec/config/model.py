@@ -99,14 +99,15 @@ class LossConfig(_Frozen):
     Attributes:
         type: `full`: softmax over the whole catalogue; `in_batch`: over the batch's items; `tfrs`:
             the same by TensorFlow Recommenders' own task; `bpr`, `bce`: against sampled items.
-            `None` takes `full` for a catalogue that fits and `in_batch` for a larger one.
+            `None` takes `full` for a catalogue that fits and `in_batch` for a larger one, or one
+            whose content would cost much in every step.
         temperature: Divides scores.
         learn_temperature: Whether `temperature` is only where a learned one starts.
         normalize: Whether vectors have unit length.
         log_q: Whether in-batch scores are corrected by items' frequency in the train part.
         remove_accidental_hits: Whether another row's equal item is not a negative.
-        negatives: Items drawn uniformly from the catalogue for each batch: beside the batch's own
-            for `in_batch`, alone for `bpr` and `bce`.
+        negatives: Items drawn uniformly, for each batch, from those that are ever a target: beside
+            the batch's own for `in_batch`, alone for `bpr` and `bce`.
         cache: Item vectors of former batches that are negatives too (`in_batch`; cross-batch
             negatives, Wang et al. 2021).
         hard_negatives: Items a row drawn from those that the model itself ranks highest for the
