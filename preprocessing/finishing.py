@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ class DataWriter:
             fingerprint=schema_fingerprint(
                 specs["items"], specs["users"], specs["context"], items, users
             ),
-            versions={"tfrec": __version__} | {name: metadata.version(name) for name in _PACKAGES},
+            versions={"tfrec": __version__} | _package_versions(),
         )
         text = manifest.model_dump_json(indent=1)
         replace_file(self._layout.manifest_path, text.encode() + b"\n")
@@ -215,3 +216,8 @@ class DataWriter:
                 },
             },
         )
+
+
+@cache
+def _package_versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in _PACKAGES}

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -115,9 +116,9 @@ class Stages:
                 options.append(f"--direct_num_workers={workers}")
                 if workers > 1:
                     options.append("--direct_running_mode=multi_threading")
+        self._options = PipelineOptions(options)
         try:
-            self._options = PipelineOptions(options)
-            known = set(self._options.get_all_options())
+            known = _known_options(tuple(options))
         except SystemExit as error:
             raise _unknown_option(beam_options, " ".join(beam_options)) from error
         for option in given:
@@ -209,6 +210,12 @@ class Stages:
         folder = self._work / "results" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+@lru_cache
+def _known_options(options: tuple[str, ...]) -> frozenset[str]:
+    """The names of all options of Beam, which exits when one of `options` has a wrong value."""
+    return frozenset(PipelineOptions(list(options)).get_all_options())
 
 
 def replace_file(path: Path, content: bytes) -> None:

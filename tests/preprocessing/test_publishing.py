@@ -100,13 +100,14 @@ def test_a_killed_run_leaves_the_old_or_the_new_output(tmp_path: Path) -> None:
     """SIGKILL at different moments; then a rerun gives what an undisturbed run gives."""
     service = Service.of_three_users(tmp_path / "raw")
     expected = service.prepare(tmp_path / "expected")
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.preprocessing.service"])
     for place in range(4):
         started = context.Event()
         child = context.Process(target=_prepare_in_child, args=(tmp_path, started))
         child.start()
         started.wait(60)
-        child.join(0.3 + 1.1 * place)
+        child.join(0.1 + 0.5 * place)
         if child.is_alive() and child.pid is not None:
             os.kill(child.pid, signal.SIGKILL)
         child.join()
