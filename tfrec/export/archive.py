@@ -41,16 +41,25 @@ def write_saved_model(
             tf.TensorSpec(spec.shape, spec.dtype, input_name)
             for input_name, spec in endpoint.inputs.items()
         ]
-        archive.add_endpoint(name, _by_position(endpoint), specs)
+        archive.add_endpoint(name, _traced(endpoint, specs), specs)
     try:
         archive.write_out(str(path), verbose=False)
     except tf.errors.OpError as error:
         raise unwritable(path, error) from error
 
 
-def _by_position(endpoint: Endpoint) -> Callable[..., dict[str, tf.Tensor]]:
+def _traced(
+    endpoint: Endpoint, specs: Sequence[tf.TensorSpec]
+) -> Callable[..., dict[str, tf.Tensor]]:
+    """A signature, traced here once.
+
+    Keras asks for its graph while listing variables, TensorFlow again while saving, and between the
+    two nothing is remembered.
+    """
+
     # The names of a signature's inputs come from its specs, so the function takes them in order.
     def answer(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         return endpoint(**dict(zip(endpoint.inputs, tensors, strict=True)))
 
-    return answer
+    graph = tf.function(answer, input_signature=specs, autograph=False).get_concrete_function()
+    return lambda *tensors: graph(*tensors)
