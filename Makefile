@@ -15,10 +15,10 @@ demo: setup  ## from simulated raw files to a gRPC answer, in tfrec-demo/
 	@$(BIN)/tfrec demo $(WORKDIR)
 
 test: setup  ## every test, slow ones too (under 20 minutes on two cores)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup  ## the tests that end within 3 minutes
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 check: setup  ## ruff, mypy strict, import directions, the documentation's commands
 	$(BIN)/ruff check .
