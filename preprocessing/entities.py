@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,9 @@ class ReadEntities:
         texts = [as_text(cell) for cell in cells]
         if len(texts) == 1:
             return texts[0]
+        # Arrow's "skip" leaves out the whole row where every cell is null.
+        none = reduce(pc.and_, map(pc.is_null, texts))
+        texts[0] = pc.if_else(none, "", texts[0])
         return as_text(pc.binary_join_element_wise(*texts, ". ", null_handling="skip"))
 
     def _media(self, feature: FeatureConfig, batch: RawBatch, cells: list[Any]) -> Any:

@@ -149,3 +149,20 @@ def test_only_convincing_explanations_are_given(tmp_path: Path) -> None:
     (tmp_path / "interactions.jsonl").write_text('{"rule": "unknown_item", "received": "x9"}\n')
     sentence = explain_orphans(tmp_path, tmp_path / "ids.arrow")
     assert sentence is not None and "make them alike" in sentence
+
+
+def test_an_item_without_any_of_its_texts_keeps_its_row(tmp_path: Path) -> None:
+    """Several columns are one text; where all are empty it is missing, and nothing else moves."""
+    service = Service.of_three_users(tmp_path / "raw")
+    service.items[1] = ("b", "", "", 2000)
+    service.description = {
+        "items": {"features": {"title": {"modality": "text", "column": ["title", "genres"]}}}
+    }
+    service.prepare(tmp_path / "out")
+    found = {name: item.get("title") for name, item in items_of(tmp_path / "out").items()}
+    assert found == {
+        "a": [b"Apple pie. food|sweet"],
+        "b": None,
+        "c": [b"Cider. drink|sweet"],
+        "d": [b"Dust"],
+    }
