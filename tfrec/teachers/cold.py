@@ -13,7 +13,9 @@ teacher and histories, and which are ranked among themselves. No test item is lo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,7 +224,10 @@ def fit_cold(
         sets.append(_Draw(train, both, blocks, hidden, items, max_items, generator, max_fit))
 
     def by_decay(point: Mapping[str, float]) -> npt.NDArray[np.float64]:
-        return np.mean([each.quality(point, rank, seed) for each in sets], axis=0)
+        # A draw to a core: NumPy and LAPACK let go of the interpreter.
+        with ThreadPoolExecutor(min(draws, os.cpu_count() or 1)) as pool:
+            found = list(pool.map(lambda each: each.quality(point, rank, seed), sets))
+        return np.mean(found, axis=0)
 
     trials = TRIALS * trials_for(min(len(warm), max_items), max_trials)
     best, value, _ = coordinate_search(
