@@ -119,8 +119,13 @@ def _feature(whole: Any, spec: FeatureSpec, environment: str) -> None:
         shape = "×".join(map(str, media_shape(spec.config)))
         feature.annotation.comment.append(f"raw bytes, {shape}")
     if spec.encoded_dim is not None:
-        vector = _list(whole, schema.encoded(spec.name), schema_pb2.FLOAT, environment)
-        vector.value_count.min = vector.value_count.max = spec.encoded_dim
+        packed = spec.config.vector_dtype != "float32"
+        kind = schema_pb2.BYTES if packed else schema_pb2.FLOAT
+        vector = _list(whole, schema.encoded(spec.name), kind, environment)
+        vector.value_count.min = vector.value_count.max = 1 if packed else spec.encoded_dim
+        if packed:
+            comment = f"{spec.config.vector_dtype} bytes of {spec.encoded_dim} numbers"
+            vector.annotation.comment.append(comment)
 
 
 def _scalar(whole: Any, name: str, kind: int, environment: str) -> Any:

@@ -142,6 +142,25 @@ def floats(name: str, values: npt.NDArray[np.float32]) -> bytes:
     return _head(name, _FLOATS, len(data)) + data
 
 
+def vector(name: str, values: npt.NDArray[np.float32], dtype: str) -> bytes:
+    """A feature of one vector, stored as `tfrec.schema` spells NAME/encoded.
+
+    Args:
+        name: The feature.
+        values: float32 [dim].
+        dtype: `float32`, `float16` or `int8`.
+    """
+    if dtype == "float32":
+        return floats(name, values)
+    if dtype == "float16":
+        # What float16 can't hold becomes its greatest number, not infinity.
+        bound = np.finfo(np.float16).max
+        return bytes_feature(name, np.clip(values, -bound, bound).astype("<f2").tobytes())
+    scale = np.float32(np.abs(values).max(initial=0) / 127)
+    steps = np.rint(values / scale) if scale > 0 else np.zeros(values.shape)
+    return bytes_feature(name, scale.astype("<f4").tobytes() + steps.astype(np.int8).tobytes())
+
+
 def examples(columns: Sequence[Sequence[bytes]]) -> list[bytes]:
     """A serialised `tf.train.Example` of each record.
 

@@ -25,6 +25,7 @@ from preprocessing.records import (
     examples,
     floats,
     ints,
+    vector,
 )
 from preprocessing.spilling import read_table
 from preprocessing.texts import normalize_texts
@@ -90,11 +91,11 @@ class WriteItems:
                 for spec in self.specs:
                     column = entity_features(spec, batch.column(spec.name), self.vocabularies)
                     columns.append(list(column))
-                for feature, (index, values) in vectors.items():
-                    name = schema.encoded(feature)
+                for spec, index, values in vectors:
+                    name, kind = schema.encoded(spec.name), spec.config.vector_dtype
                     columns.append(
                         [
-                            floats(name, values[place]) if place >= 0 else b""
+                            vector(name, values[place], kind) if place >= 0 else b""
                             for place in index[start:stop]
                         ]
                     )
@@ -102,15 +103,18 @@ class WriteItems:
                 start = stop
         return writer.shard
 
-    def _vectors(self) -> dict[str, tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]]:
-        return {
-            spec.name: (
+    def _vectors(
+        self,
+    ) -> list[tuple[FeatureSpec, npt.NDArray[np.int32], npt.NDArray[np.float32]]]:
+        return [
+            (
+                spec,
                 np.load(self.work / f"index-{spec.name}.npy"),
                 np.load(self.work / f"vectors-{spec.name}.npy", mmap_mode="r"),
             )
             for spec in self.specs
             if spec.encoded_dim is not None
-        }
+        ]
 
 
 @dataclass(frozen=True)

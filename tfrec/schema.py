@@ -14,7 +14,9 @@ Records (`tf.train.Example`), integers as int64, numbers as float32::
         and for each feature NAME
         NAME/present       int64       1, or 0 for a missing or refused value
         NAME               see below   absent when not present
-        NAME/encoded       float[dim]  the frozen encoder's vector, when one is named and was run
+        NAME/encoded       float[dim]  the frozen encoder's vector, when one is named and was run;
+                                       by `vector_dtype: float16` bytes, float16[dim]; by `int8`
+                                       bytes, a float32 scale and int8[dim]; little-endian
 
     timelines/{train,validation,test}-*   one record a user (or a chunk of a long one)
         user_id            bytes

@@ -7,11 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from preprocessing import encoding
+from preprocessing.records import examples, vector
 from tests.preprocessing.service import Service, items_of
-from tfrec.errors import EncoderNotFoundError
+from tfrec.config import FeatureConfig
+from tfrec.errors import CorruptDataError, EncoderNotFoundError
+from tfrec.input import ItemTable
+from tfrec.input.prepared import encoded
+from tfrec.input.records import Column
+from tfrec.schema import FeatureSpec
 
 
 class FakeEncoder:
@@ -109,3 +119,53 @@ def test_an_unknown_encoder_is_told_before_anything_is_read(tmp_path: Path) -> N
     with pytest.raises(EncoderNotFoundError, match="no-such-model"):
         service.prepare(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("dtype", "error"), [("float16", 2e-3), ("int8", 1 / 127)])
+def test_vectors_may_be_stored_compactly(
+    tmp_path: Path, encoders: dict[str, FakeEncoder], dtype: str, error: float
+) -> None:
+    """Smaller records, read back as nearly the same float32 vectors; missing ones stay missing."""
+    service = service_with_encoders(tmp_path / "raw")
+    for feature in service.description["items"]["features"].values():
+        feature["vector_dtype"] = dtype
+    manifest = service.prepare(tmp_path / "out")
+    size = 2 * 3 if dtype == "float16" else 4 + 3
+    assert [len(one) for one in items_of(tmp_path / "out")["a"]["cover/encoded"]] == [size]
+    table = ItemTable.load(tmp_path / "out")
+    at = {name: place for place, name in enumerate(table.ids)}
+    cover, title = table.encoded["cover"], table.encoded["title"]
+    assert cover.dtype == title.dtype == np.float32
+    np.testing.assert_allclose(cover[at["b"]], [0, 0, 255], atol=error * 255)
+    np.testing.assert_allclose(title[at["a"]], [len("Apple pie"), 7, 1], atol=error * 9)
+    assert not table.present["cover"][at["d"]] and not cover[at["d"]].any()
+    assert manifest.item_feature("cover").encoded_dim == 3
+    # A shard whose vectors are of another width is not read as something else.
+    spec = manifest.item_feature("cover").model_copy(update={"encoded_dim": 4})
+    column = Column(np.array([b"123456"], object), np.array([0, 1]))
+    with pytest.raises(CorruptDataError, match="bytes of " + dtype):
+        encoded(column, np.array([True]), spec, "items")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    values=arrays(np.float32, st.integers(1, 9), elements=st.floats(-1e4, 1e4, width=32)),
+    dtype=st.sampled_from(["float16", "int8"]),
+)
+def test_stored_vectors_are_off_by_half_a_step_at_most(values: np.ndarray, dtype: str) -> None:
+    """Of the greatest number: 1/254 in int8, 2^-11 in float16 (and its smallest step)."""
+    record = tf.train.Example.FromString(examples([[vector("v", values, dtype)]])[0])
+    stored = record.features.feature["v"].bytes_list.value[0]
+    config = FeatureConfig(modality="text", encoder="e", vector_dtype=dtype)
+    spec = FeatureSpec(name="v", modality="text", config=config, encoded_dim=len(values))
+    column = Column(np.array([stored], object), np.array([0, 1]))
+    read = encoded(column, np.array([True]), spec, "items")[0]
+    greatest = np.abs(values).max()
+    step = greatest / 254 if dtype == "int8" else max(greatest * 2.0**-11, 2.0**-25)
+    np.testing.assert_allclose(read, values, atol=step * 1.001 + 1e-30)
+
+
+def test_a_vector_dtype_needs_an_encoder() -> None:
+    """It would do nothing."""
+    with pytest.raises(ValueError, match="vector_dtype"):
+        FeatureConfig(modality="numeric", vector_dtype="int8")

@@ -72,6 +72,8 @@ class FeatureConfig(_Frozen):
         separator: Between the values of a `tags` cell, or between numbers of an `embedding` cell.
         encoder: Handle of a frozen encoder (`minilm`, a preset's name, a path) that preprocessing
             runs once; `None` trains a small tower on the raw media instead.
+        vector_dtype: Of the encoder's vectors in the records: `float32`, `float16` (half the
+            size), or `int8` (a quarter; each vector has its own scale).
         max_length: Text: tokens kept (default 128). Tags: values kept (default 32).
         max_vocabulary: Categorical and tags: most frequent values kept.
         min_count: Categorical and tags: values rarer than this in the train part are
@@ -101,6 +103,7 @@ class FeatureConfig(_Frozen):
     path: RelativePath | None = None
     separator: str = "|"
     encoder: str | None = None
+    vector_dtype: Literal["float32", "float16", "int8"] = "float32"
     max_length: int | None = Field(None, ge=1)
     max_vocabulary: int = Field(100_000, ge=1)
     min_count: int = Field(1, ge=1)
@@ -123,6 +126,8 @@ class FeatureConfig(_Frozen):
             raise ValueError("`path` belongs to image, audio and video features")
         if self.encoder is not None and self.modality not in ENCODABLE:
             raise ValueError("`encoder` belongs to text, image, audio and video features")
+        if self.vector_dtype != "float32" and self.encoder is None:
+            raise ValueError("`vector_dtype` belongs to features with an `encoder`")
         if self.modality == "embedding" and self.dimension is None:
             raise ValueError("an embedding needs its `dimension`")
         self._check_standardisation()

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfrec import schema
 from tfrec.errors import CorruptDataError
-from tfrec.input.prepared import RECORD_TYPES, stack, vectors
+from tfrec.input.prepared import RECORD_TYPES, encoded, stack
 from tfrec.input.records import Column, read_columns
 from tfrec.schema import DataLayout, FeatureSpec, Manifest
 
@@ -93,7 +93,8 @@ class ItemTable:
             if raw or spec.encoded_dim is None:
                 types[spec.name] = RECORD_TYPES[spec.modality]
             if spec.encoded_dim is not None:
-                types[schema.encoded(spec.name)] = tf.float32
+                packed = spec.config.vector_dtype != "float32"
+                types[schema.encoded(spec.name)] = tf.string if packed else tf.float32
         columns = read_columns(layout.item_shards(), types)
         where = str(layout.root / "items")
         _check_whole(columns, manifest, where)
@@ -110,12 +111,8 @@ class ItemTable:
                 if spec.name in columns
             },
             encoded={
-                spec.name: vectors(
-                    columns[schema.encoded(spec.name)],
-                    present[spec.name],
-                    spec.encoded_dim,
-                    spec.name,
-                    where,
+                spec.name: encoded(
+                    columns[schema.encoded(spec.name)], present[spec.name], spec, where
                 )
                 for spec in specs
                 if spec.encoded_dim is not None

@@ -13,7 +13,7 @@ from tfrec.errors import CorruptDataError
 from tfrec.input.records import Column
 from tfrec.schema import FeatureSpec
 
-__all__ = ["RECORD_TYPES", "empty_value", "stack"]
+__all__ = ["RECORD_TYPES", "empty_value", "encoded", "stack"]
 
 Array = npt.NDArray[Any]
 
@@ -69,6 +69,31 @@ def stack(column: Column, present: npt.NDArray[np.bool_], spec: FeatureSpec, whe
         out[present] = first
         return out
     return _media(first, present, spec, where)
+
+
+def encoded(
+    column: Column, present: npt.NDArray[np.bool_], spec: FeatureSpec, where: str
+) -> npt.NDArray[np.float32]:
+    """Stacks a frozen encoder's vectors, whatever they are stored as: float32 [records, dim].
+
+    Raises:
+        CorruptDataError: A present one has another width.
+    """
+    width, kind = int(spec.encoded_dim or 0), spec.config.vector_dtype
+    if kind == "float32":
+        return vectors(column, present, width, spec.name, where)
+    _check(bool((column.lengths[present] > 0).all()), where, spec, "a vector where it is present")
+    stored = column.values[column.splits[:-1][present]]
+    size = 2 * width if kind == "float16" else 4 + width
+    _check(all(len(one) == size for one in stored), where, spec, f"{size} bytes of {kind}")
+    table = np.frombuffer(b"".join(stored), np.uint8).reshape(-1, size)
+    out = np.zeros((len(present), width), np.float32)
+    if kind == "float16":
+        out[present] = table.view("<f2")
+    else:
+        scale = np.ascontiguousarray(table[:, :4]).view("<f4")
+        out[present] = scale * table[:, 4:].view(np.int8)
+    return out
 
 
 def vectors(
