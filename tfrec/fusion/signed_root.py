@@ -24,8 +24,8 @@ def unit_signed_root(products: Any) -> Any:
         float32 [batch, width].
 
     Example:
-        >>> unit_signed_root(keras.ops.convert_to_tensor([[-9.0, 16.0]])).numpy().round(2).tolist()
-        [[-0.6, 0.8]]
+        >>> unit_signed_root(keras.ops.convert_to_tensor([[-9.0, 16.0]])).numpy().round(2)
+        array([[-0.6,  0.8]], dtype=float32)
     """
     products = ops.cast(products, "float32")
     # The root has no derivative at 0.
