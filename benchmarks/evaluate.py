@@ -1,6 +1,6 @@
 """What exact evaluation over the whole catalogue costs, beside TensorFlow's ways and RecTools.
 
-    python benchmarks/evaluate.py [--repeats 3] [--users 2048 --items 200000] [--peers PYTHON]
+    python benchmarks/evaluate.py [--repeats 7] [--users 2048 --items 200000] [--peers PYTHON]
 
 Top-k: 2,048 users × 200k items × 64 dimensions, k 100, 50 seen items a user masked; repeats
 interleaved, medians:
@@ -60,7 +60,7 @@ MEMORY, RECTOOLS = "--memory-of", "--rectools-on"
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--users", type=int, default=2048)
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--peers", type=Path, metavar="PYTHON", help="an interpreter with RecTools")
