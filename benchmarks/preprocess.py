@@ -5,14 +5,15 @@
 
 Both Beam pipelines run on the same local runner in this process, with the same rules: ids present,
 item known, moment, label and weight valid, exact repeats refused; timelines are split at two
-moments and written as TFRecords. Peak memory is that of a process of its own for each size. The
-last line is one JSON object.
+moments and written as TFRecords. Polars is asked where it is installed. Peak memory is that of a
+process of its own for each size. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import importlib.util
 import io
 import json
 import logging
@@ -223,6 +224,50 @@ def run_pandas(folder: Path, out: Path) -> None:
                 writer.write(record.SerializeToString())
 
 
+def run_polars(folder: Path, out: Path) -> None:
+    """One process, all its threads; the same rules and records."""
+    import polars as pl
+    import tensorflow as tf
+
+    numbers = ["timestamp", "rating", "weight"]
+    items = pl.DataFrame({"item_id": [f"i{i}" for i in range(ITEMS)], "item": np.arange(ITEMS)})
+    codes = {"view": 2, "like": 3, "buy": 4}
+    moment = pl.col("timestamp")
+    table = (
+        pl.read_csv(folder / "interactions.csv", infer_schema=False)
+        .with_columns(pl.col(numbers).cast(pl.Float64, strict=False))
+        .join(items, on="item_id", how="left", maintain_order="left")
+        .drop_nulls([*numbers, "item"])
+        .filter((pl.col("user_id") != "") & (pl.col("weight") >= 0))
+        .unique(["user_id", "item", "timestamp", "event"], keep="first", maintain_order=True)
+        .sort(["user_id", "timestamp"], maintain_order=True)
+        .with_columns(
+            moment.cast(pl.Int64),
+            label=(pl.col("rating") >= 4).cast(pl.Float32),
+            code=pl.col("event").replace_strict(codes, default=0),
+            part=(moment >= CUTS[0]).cast(pl.Int8) + (moment >= CUTS[1]).cast(pl.Int8),
+        )
+    )
+    lists = table.group_by(["part", "user_id"], maintain_order=True).agg(
+        "timestamp", "item", "code", "label", "weight"
+    )
+    for part in range(3):
+        with tf.io.TFRecordWriter(f"{out}-{part}") as writer:
+            for row in lists.filter(pl.col("part") == part).iter_rows(named=True):
+                features = {
+                    name: tf.train.Feature(int64_list=tf.train.Int64List(value=row[name]))
+                    for name in ("timestamp", "item", "code")
+                } | {
+                    name: tf.train.Feature(float_list=tf.train.FloatList(value=row[name]))
+                    for name in ("label", "weight")
+                }
+                features["user_id"] = tf.train.Feature(
+                    bytes_list=tf.train.BytesList(value=[row["user_id"].encode()])
+                )
+                record = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(record.SerializeToString())
+
+
 def peak_memory(rows: int, folder: Path) -> float:
     """Megabytes at the peak of a process that prepares `rows` rows."""
     command = [sys.executable, __file__, "--child", str(rows), str(folder)]
@@ -332,11 +377,15 @@ def main() -> None:
             theirs.append(timed(partial(run_row_wise, folder / "raw", plain)))
             print(f"{repeat}: ours {ours[-1]:.1f} s, row-wise Beam {theirs[-1]:.1f} s", flush=True)
         pandas.append(timed(lambda: run_pandas(folder / "raw", folder / "pandas")))
+        polars = None
+        if importlib.util.find_spec("polars"):
+            polars = round(timed(lambda: run_polars(folder / "raw", folder / "polars")), 2)
         result |= {
             "ours_seconds": round(statistics.median(ours), 2),
             "ours_rows_per_second": round(arguments.rows / statistics.median(ours)),
             "row_wise_seconds": round(statistics.median(theirs), 2),
             "pandas_seconds": round(pandas[0], 2),
+            "polars_seconds": polars,
             "rows_ratio": round(statistics.median(theirs) / statistics.median(ours), 2),
         }
         (folder / "raw" / "config.json").write_text(config.model_dump_json())
@@ -356,7 +405,7 @@ def main() -> None:
         result[f"plain_{kind}s_per_second"] = round(plain_rate)
         result[f"{kind}_ratio"] = round(mine / plain_rate, 2)
     for name, value in result.items():
-        print(f"{name:24} {value:,}")
+        print(f"{name:24} {value if value is None else format(value, ',')}")
     print(json.dumps(result))
 
 
