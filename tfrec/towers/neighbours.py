@@ -106,11 +106,7 @@ class NeighboursTower(Tower):
             self.build(inputs.shape)
         if inputs.shape[-1] == self.vector_width + self.k:
             return inputs
-        if inputs.shape[-1] != self.vector_width:
-            raise ValueError(
-                f"the vectors of `{self.name}` must be {self.vector_width} wide, as those that it"
-                f" was built with. Received: {inputs.shape[-1]}. Encode with the same encoder"
-            )
+        self.check_width(inputs, self.vector_width)
         vectors = ops.cast(inputs, "float32")
         unit = tf.math.l2_normalize(vectors, -1, 1e-18)
         anchors = ops.convert_to_tensor(self.anchor_vectors)

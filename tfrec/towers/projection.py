@@ -61,11 +61,7 @@ class ProjectionTower(Tower):
 
     def features(self, inputs: Any, training: bool | None) -> Any:
         """Normalises and maps float [batch, width]."""
-        if inputs.shape[-1] != self.vector_width:
-            raise ValueError(
-                f"the vectors of `{self.name}` must be {self.vector_width} wide, as those that it"
-                f" was built with. Received: {inputs.shape[-1]}. Encode with the same encoder"
-            )
+        self.check_width(inputs, self.vector_width)
         return self.stack(inputs, training=training)
 
     def normalised(self, inputs: Any) -> Any:

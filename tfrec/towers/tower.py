@@ -90,6 +90,18 @@ class Tower(keras.layers.Layer):
         """
         return self.scaled(self.projection(self.features(self.prepare(inputs), training)))
 
+    def check_width(self, vectors: Tensor, width: int) -> None:
+        """Refuses vectors that are not as wide as those that the tower was built with.
+
+        Raises:
+            ValueError: They are of another width.
+        """
+        if vectors.shape[-1] != width:
+            raise ValueError(
+                f"the vectors of `{self.name}` must be {width} wide, as those that it was built"
+                f" with. Received: {vectors.shape[-1]}. Encode with the same encoder"
+            )
+
     def scaled(self, output: Tensor) -> Tensor:
         """The projected vector at its final length; for subclasses that project by themselves."""
         if not self.normalize:
