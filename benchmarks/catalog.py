@@ -6,10 +6,12 @@ and year are a real film's, and with `--plots` so are plot, director and actors.
 `tfrec catalog add`'s own function; nothing is trained: every file and variable of the towers is
 compared with the base's. The embedded server then answers over gRPC:
 
-- `similar_to_content` with each new film's title alone, the other inputs missing: the film's place
-  in the answer gives `found_at_1` and `found_at_10`. `found_whole` asks with all that the film has.
-- `similar_to_content` and `recommend` after a tenth of the new films and as many old ones were
-  removed: `removed_seen` counts those that came back; wanted: 0.
+- `search` with each new film's title: its place gives `found_at_1` and `found_at_10`; `plot_at_10`
+  asks with the last sentence of a film's plot, of old films.
+- `similar_to_content` with the title alone, other inputs missing: `placed_at_1`, `placed_at_10`.
+  This places a film by all that it has, of which the title is a part; `placed_whole` asks with all.
+- `search`, `similar_to_content` and `recommend` after a tenth of the new films and as many old ones
+  were removed: `removed_seen` counts those that came back; wanted: 0.
 
     python benchmarks/catalog.py models/films ml/items.csv
 
@@ -34,7 +36,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
-K, BATCH = 10, 64
+K, BATCH, PLOTS = 10, 64, 500
 
 
 def made_of(films: list[dict[str, str]], count: int, plots: bool) -> list[dict[str, str]]:
@@ -97,6 +99,22 @@ def stacked(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
         else:
             batch[name] = np.stack([row[name] for row in rows])
     return batch
+
+
+def searched(client: Any, queries: Sequence[str], items: Sequence[str]) -> list[int]:
+    """The place of each item among the ten best for its query, 10 where it isn't."""
+    places = []
+    for start in range(0, len(queries), BATCH):
+        part = list(queries[start : start + BATCH])
+        inputs = {
+            "query": np.array([query.encode() for query in part], object),
+            "exclude": np.empty((len(part), 0), object),
+            "k": np.full(len(part), K, np.int32),
+        }
+        answer = client.predict(inputs, signature="search")["item_ids"].tolist()
+        for item, ids in zip(items[start:], answer, strict=False):
+            places.append(ids.index(item.encode()) if item.encode() in ids else K)
+    return places
 
 
 def asked(
@@ -182,11 +200,21 @@ def main() -> None:
                 ids.index(film["item_id"]) if film["item_id"] in ids else K
                 for film, ids in asked(client, signature, new, catalogue.file)
             ]
+            report["placed_at_1"] = places.count(0)
+            report["placed_at_10"] = len(places) - places.count(K)
+            names = [film["item_id"] for film in new]
+            begun = time.perf_counter()
+            places = searched(client, [film["title"] for film in new], names)
+            report["search_seconds"] = round(time.perf_counter() - begun, 1)
             report["found_at_1"] = places.count(0)
             report["found_at_10"] = len(places) - places.count(K)
+            plots = [film for film in films if film.get("plot", "").count(". ") > 1][:PLOTS]
+            last = [film["plot"].rstrip(". ").rpartition(". ")[2] for film in plots]
+            places = searched(client, last, [film["item_id"] for film in plots])
+            report["plot_at_10"] = f"{len(places) - places.count(K)} of {len(places)}"
             whole = asked(client, signature, new[::10], catalogue.file, whole=True)
             found = [film["item_id"] in ids for film, ids in whole]
-            report["found_whole"] = f"{sum(found)} of {len(found)}"
+            report["placed_whole"] = f"{sum(found)} of {len(found)}"
             print(report, flush=True)
 
             known = [film for film in films if catalogue.holds(film["item_id"])]
@@ -196,14 +224,18 @@ def main() -> None:
                 model, [table(scratch / "gone.csv", [{"item_id": f["item_id"]} for f in gone])]
             )
             server.repository.poll()
-            names = {film["item_id"] for film in gone}
+            away = {film["item_id"] for film in gone}
             seen = sum(
-                len(names & set(ids)) for _, ids in asked(client, signature, gone, catalogue.file)
+                len(away & set(ids)) for _, ids in asked(client, signature, gone, catalogue.file)
             )
+            for film in gone:
+                answer = client.search(film["title"], K)
+                seen += len(away & set(answer.item_ids))
+                assert answer.model_version == 3
             lists = 0
             for user in range(1, arguments.users + 1):
                 answer = client.recommend(str(user), 100)
-                seen += len(names & set(answer.item_ids))
+                seen += len(away & set(answer.item_ids))
                 lists += 1
                 assert answer.model_version == 3
             report |= {"removed": removed.removed, "lists_of_100": lists, "removed_seen": seen}

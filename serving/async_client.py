@@ -24,6 +24,7 @@ from serving.requests import (
     predict_request,
     recommend_inputs,
     recommendations,
+    search_inputs,
     status_request,
 )
 from serving.wire import wire_classes
@@ -141,6 +142,13 @@ class AsyncClient:
         """Why a user gets items: see `serving.client.Client.explain`."""
         inputs = explain_inputs(user_id, k, history, exclude, item_ids, self._width)
         return explanations(await self._run(inputs, "explain", ()))[0]
+
+    async def search(
+        self, query: str, k: int = 10, *, exclude: Sequence[str] = ()
+    ) -> Recommendations:
+        """Items by a text: see `serving.client.Client.search`."""
+        inputs = search_inputs(query, k, exclude, self._width)
+        return recommendations(await self._run(inputs, "search", ()))[0]
 
     async def similar_items(self, item_id: str, k: int = 10) -> Recommendations:
         """Items near another one."""

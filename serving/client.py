@@ -31,6 +31,7 @@ from serving.requests import (
     predict_request,
     recommend_inputs,
     recommendations,
+    search_inputs,
     status_request,
 )
 from serving.wire import wire_classes
@@ -161,6 +162,20 @@ class Client:
         """
         inputs = explain_inputs(user_id, k, history, exclude, item_ids, self._width)
         return explanations(self._run(inputs, "explain", ()))[0]
+
+    def search(self, query: str, k: int = 10, *, exclude: Sequence[str] = ()) -> Recommendations:
+        """Items by a text: a title, or words about an item.
+
+        Args:
+            query: The text.
+            k: How many.
+            exclude: Item ids never to return.
+
+        Returns:
+            Items whose title or text is nearest, best first; scores are cosines.
+        """
+        inputs = search_inputs(query, k, exclude, self._width)
+        return recommendations(self._run(inputs, "search", ()))[0]
 
     def similar_items(self, item_id: str, k: int = 10) -> Recommendations:
         """Items near another one."""

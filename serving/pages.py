@@ -25,7 +25,14 @@ _FILES = {
 }
 RECOMMEND_INPUTS = {"user_id", "history", "exclude", "k"}
 # What the page does more where a model has it.
-_EXTRAS = ("similar_items", "explain", "recommend_filtered", "embed_item", "similar_to_content")
+_EXTRAS = (
+    "similar_items",
+    "explain",
+    "recommend_filtered",
+    "embed_item",
+    "similar_to_content",
+    "search",
+)
 
 
 def demonstration_pages(repository: ModelRepository) -> dict[str, Page]:

@@ -158,6 +158,14 @@ def recommend_inputs(
     }
 
 
+def search_inputs(
+    query: str, k: int, exclude: Sequence[str], width: int | None
+) -> dict[str, np.ndarray]:
+    """The inputs of `search` for one query."""
+    inputs = recommend_inputs([query], k, None, [exclude], width)
+    return {"query": inputs["user_id"], "exclude": inputs["exclude"], "k": inputs["k"]}
+
+
 def explain_inputs(
     user_id: str,
     k: int,

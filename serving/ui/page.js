@@ -100,6 +100,18 @@ function showSimilar(id) {
   });
 }
 
+function showFound() {
+  return ask(async (current) => {
+    const query = byId("words").value.trim();
+    const found = await predict(
+      "search", { query: [query], exclude: [lists.exclude], k: [Number(byId("k").value)] });
+    if (!current()) return;
+    const took = `${found.milliseconds.toFixed(1)} ms`;
+    await drawResults(`Found for “${query}”`, found.outputs, took, itemActions);
+    byId("title").focus();
+  });
+}
+
 function countConditions() {
   const values = [...conditions.values.values()].reduce((sum, list) => sum + list.length, 0);
   const ranges = [...conditions.ranges.values()].filter((b) => b.some((n) => n !== null)).length;
@@ -257,6 +269,7 @@ function findItsPlace() {
 function drawInputs() {
   const can = models[model()].similar_to_content && (about.inputs || []).length;
   byId("tab-item").hidden = !can;
+  byId("search-form").hidden = !models[model()].search;
   if (!can) choose("user");
   const shown = (about.inputs || []).filter((i) => !["video", "embedding"].includes(i.modality));
   byId("inputs").replaceChildren(...shown.map(rawField));
@@ -282,7 +295,7 @@ async function showState() {
 function clear() {
   asked += 1;
   for (const name of ["history", "exclude"]) { lists[name].length = 0; drawChips(name); }
-  byId("user").value = "";
+  for (const name of ["user", "words"]) byId(name).value = "";
   byId("results").replaceChildren();
   byId("legend").hidden = true;
   byId("title").textContent = "Recommendations";
@@ -362,6 +375,11 @@ byId("form").addEventListener("submit", async (event) => {
   for (const name of ["history", "exclude"]) if (byId(name).value) await add(name, byId(name).value);
   await recommend();
   // On a phone the list lies below the form.
+  byId("title").scrollIntoView({ block: "nearest" });
+});
+byId("search-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  await showFound();
   byId("title").scrollIntoView({ block: "nearest" });
 });
 byId("item-form").addEventListener("submit", async (event) => {

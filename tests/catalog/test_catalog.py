@@ -231,8 +231,8 @@ def test_an_interrupted_run_embeds_nothing_twice(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches that were finished are found again; one cut short is made anew."""
-    monkeypatch.setattr(embedding, "_MEDIA_ROWS", 8)
-    monkeypatch.setattr(embedding, "_TEXT_ROWS", 8)
+    monkeypatch.setattr(embedding, "MEDIA_ROWS", 8)
+    monkeypatch.setattr(embedding, "TEXT_ROWS", 8)
     path = table(tmp_path / "new.csv", new_rows(40))
 
     def interrupt(done: int, of: int) -> None:

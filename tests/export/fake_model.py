@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from tfrec.config import FeatureConfig
 from tfrec.export import ServingSource, UserRecords
-from tfrec.export.source import Explanation, ItemColumns
+from tfrec.export.item_texts import TITLE
+from tfrec.export.source import Explanation, ItemColumns, ItemTexts
 from tfrec.model.parts import BASE, BEHAVIOUR, QueryParts
 from tfrec.schema import FeatureSpec
 
@@ -17,6 +18,8 @@ ITEMS, USERS = 12, 5
 GENRES = ["rock", "jazz", "folk"]
 COUNTRIES = ["de", "fr"]
 DEVICES = ["phone", "tv"]
+# Of so many buckets no two digits share one, wherever they stand.
+LETTERS, LENGTH = 136, 12
 
 
 def spec(name: str, modality: str, **options: object) -> FeatureSpec:
@@ -32,7 +35,7 @@ def spec(name: str, modality: str, **options: object) -> FeatureSpec:
 
 ITEM_FEATURES = (
     spec("title", "text", max_length=4),
-    spec("blurb", "text", encoder="toy", encoded_dim=3),
+    spec("blurb", "text", encoder="toy", encoded_dim=LETTERS),
     spec("cover", "image", size=(8, 8)),
     spec("clip", "audio", sample_rate=1000, seconds=0.01),
     spec("film", "video", size=(8, 8), frames=2),
@@ -54,20 +57,19 @@ CONTEXT_FEATURES = (
 
 
 class ToyEncoder(keras.layers.Layer):
-    """Texts to three numbers: length, vowels, spaces."""
+    """Texts to 136 numbers: how many of the first letters, with their places, fell on each."""
 
     def __init__(self) -> None:
         super().__init__(autocast=False)
         self.built = True
 
     def call(self, texts: tf.Tensor) -> tf.Tensor:
-        def count(pattern: str) -> tf.Tensor:
-            return tf.strings.length(texts) - tf.strings.length(
-                tf.strings.regex_replace(texts, pattern, "")
-            )
-
-        counts = tf.stack([count("."), count("[aeiou]"), count(" ")], 1)
-        return tf.cast(counts, tf.float32) / 8.0
+        padded = tf.strings.join([tf.strings.lower(texts), " " * LENGTH])
+        letters = [tf.strings.substr(padded, place, 1) for place in range(LENGTH)]
+        placed = tf.stack([tf.strings.join([one, str(at)]) for at, one in enumerate(letters)], 1)
+        there = tf.cast(tf.stack(letters, 1) != b" ", tf.float32)
+        hashed = tf.one_hot(tf.strings.to_hash_bucket_fast(placed, LETTERS), LETTERS)
+        return tf.einsum("bp,bpl->bl", there, hashed) / 4.0
 
 
 class FakeTower(keras.layers.Layer):
@@ -267,7 +269,16 @@ def fake_source(*names: str, explained: bool = True) -> ServingSource:
         item_samples=items,
         columns=item_columns(items),
         explanation=explanation if explained else None,
+        texts=item_texts(items, encoder) if {"title", "blurb"} <= {*kinds} else None,
     )
+
+
+def item_texts(items: dict[str, np.ndarray], encoder: ToyEncoder) -> ItemTexts:
+    """The title, which has no encoder of its own, and the blurb."""
+    names = ("title", "blurb")
+    vectors = np.stack([encoder(tf.constant(items[n], tf.string)).numpy() for n in names], 1)
+    lengths = np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return ItemTexts("blurb", (TITLE, "blurb"), vectors / lengths)
 
 
 def item_columns(items: dict[str, np.ndarray]) -> ItemColumns:

@@ -19,6 +19,7 @@ from serving.client import CallOptions, Client
 from serving.options import ServerOptions
 from serving.server import Server
 from tests.export.fake_model import fake_source
+from tfrec import cli
 from tfrec.errors import DescriptionError, ExportError
 from tfrec.export import ServedModel, ServingGraph, ServingSource, write_saved_model
 from tfrec.export.allowed_ops import check_ops
@@ -61,6 +62,8 @@ def test_every_signature_answers_as_the_model_does(version: Path, source: Servin
         "item_parts",
         "recommend_filtered",
         "similar_to_content",
+        "search",
+        "embed_text",
     }
     found = verify_saved_model(version, source, requests, exact=True)
     assert found.requests == len(requests)
@@ -120,7 +123,7 @@ def test_the_graph_refuses_what_no_server_checks(
 
 @pytest.mark.slow
 def test_the_embedded_server_answers_as_the_session_does(
-    version: Path, source: ServingSource
+    version: Path, source: ServingSource, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One export, two executors: ids equal, scores within 1e-4, for each warm-up request."""
     assert (version / WARMUP_FILE).is_file()
@@ -146,6 +149,10 @@ def test_the_embedded_server_answers_as_the_session_does(
             assert found.reason and {cause for cause, _ in found.history} <= {"i0", "i1", "i2"}
         late = client.recommend("u1", k=9, where={"year": (1999, None), "genres": ["rock", "folk"]})
         assert set(late.item_ids) == {"i9", "i11"}
+        assert client.search("título 7", 3).item_ids[0] == "i7"
+        words = ["--search", "título 7", "--k", "1", "--timeout", "60"]
+        assert cli.main(["query", f"127.0.0.1:{server.port}", *words]) == 0
+        assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["1", "i7"]
         asyncio.run(_the_async_client_agrees(server.port, client))
         client.close()
 
@@ -165,13 +172,15 @@ async def _the_async_client_agrees(port: int, client: Client) -> None:
         run = same._run
 
         async def counted(inputs: Any, *rest: Any) -> Any:
-            rows.append(len(inputs["user_id"]))
+            rows.append(len(inputs.get("user_id", ())))
             return await run(inputs, *rest)
 
         same._run = counted  # type: ignore[method-assign]
         found = await asyncio.gather(*(same.recommend(u, 9, where=where) for u, where in asked))
         assert sorted(rows) == [1, 1, 2]
+        named = await same.search("título 7", 3, exclude=["i7"])
         explained = await same.explain("u0", 2, exclude=["i7"], item_ids=["i3", "i4"])
+    assert named == client.search("título 7", 3, exclude=["i7"]) and "i7" not in named.item_ids
     for (user, where), answer in zip(asked, found, strict=True):
         alone = client.recommend(user, 9, where=where)
         assert answer.item_ids == alone.item_ids and len(answer.item_ids) > 0

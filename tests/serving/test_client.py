@@ -270,7 +270,11 @@ def test_query_prints_a_ranked_table(server: Server, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
-        (["{target}"], 2, ["a user or a history must be given"]),
+        (["{target}"], 2, ["a user, a history or a text to search must be given"]),
+        (["{target}", "--search", " "], 2, ["--search", "a text must be given"]),
+        (["{target}", "--search", "a", "--user", "u"], 2, ["--search", "--user too"]),
+        (["{target}", "--search", "a", "--explain"], 2, ["--search", "--explain too"]),
+        (["{target}", "--search", "a", "--model", "songs"], 1, ["`songs` refused", "search"]),
         (["localhost", "--user", "u"], 2, ["a host, a colon and a port", "127.0.0.1:8500"]),
         (
             ["{target}", "--user", "u", "--model", "nope"],

@@ -84,6 +84,7 @@ def test_the_models_are_listed(page: Server) -> None:
             "recommend_filtered": False,
             "embed_item": False,
             "similar_to_content": False,
+            "search": False,
         }
     }
 

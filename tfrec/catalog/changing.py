@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,15 @@ import tensorflow as tf
 from preprocessing.raw_items import RawItems, read_raw_items
 from tfrec.catalog.catalogue import PARKED_FILE, Catalogue, Edit
 from tfrec.catalog.columns import ItemChange
-from tfrec.catalog.embedding import Embedded, embed, journal_of
+from tfrec.catalog.embedding import TEXT_ROWS, Embedded, embed, journal_of
 from tfrec.catalog.proving import prove_change
+from tfrec.catalog.texts import text_vectors
+from tfrec.config import FeatureConfig
 from tfrec.errors import DataError, ExportError
 from tfrec.export.catalogue_file import CATALOGUE_FILE, CatalogueFile
+from tfrec.export.item_texts import TITLE, title_config
 from tfrec.export.publish import list_versions, publishing
+from tfrec.export.session import ServedModel
 from tfrec.media import normalize_text
 from tfrec.published import MANIFEST_FILE, SIGNATURE_FILE, check_manifest
 
@@ -97,7 +102,7 @@ def add_items(
     """
     number, catalogue = _open(model, base)
     file = catalogue.file
-    raw = read_raw_items(files, file.id_column, file.features, root)
+    raw = read_raw_items(files, file.id_column, {**file.features, **_title(file)}, root)
     there = np.array([catalogue.holds(item) for item in raw.ids], bool)
     rows = np.arange(len(raw.ids)) if replace else np.flatnonzero(~there)
     journal = journal_of(model, file)
@@ -112,11 +117,13 @@ def add_items(
             remedy="Give their columns the names that the dataset's description has",
         )
     said = _said(file, raw, found.rows)
-    if found.parts is not None:
-        said = {
-            raw.ids[row]: ItemChange(**{**vars(said[raw.ids[row]]), "parts": parts})
-            for row, parts in zip(found.rows, found.parts, strict=True)
-        }
+    for place, row in enumerate(found.rows):
+        change = said[raw.ids[row]]
+        if found.parts is not None:
+            change = replaced(change, parts=found.parts[place])
+        if found.texts is not None:
+            change = replaced(change, texts=dict(enumerate(found.texts[place])))
+        said[raw.ids[row]] = change
     vectors = {raw.ids[row]: vec for row, vec in zip(found.rows, found.vectors, strict=True)}
     parked = frozenset[str]()
     if raw.available is not None:
@@ -161,10 +168,11 @@ def update_items(
     key: bytes | None = None,
     say: Say = lambda line: None,
 ) -> CatalogueChange:
-    """Publishes a version with other metadata; nothing is encoded.
+    """Publishes a version with other metadata; nothing but a title that `search` knows is encoded.
 
     Columns of the file that hold labels, numbers or titles are taken over, an empty cell as
-    missing; `available` takes items out of all answers, or back in with the vectors they had.
+    missing; items are found by their new titles at once. `available` takes items out of all
+    answers, or back in with the vectors they had.
 
     Args:
         model: `MODELS/NAME`.
@@ -179,13 +187,16 @@ def update_items(
     """
     number, catalogue = _open(model, base)
     file = catalogue.file
-    named = {*file.labels, *file.numbers, *([file.title] if file.title else [])}
+    named = {*file.labels, *file.numbers}
     features = {name: config for name, config in file.features.items() if name in named}
+    features |= _title(file)
     raw = read_raw_items(files, file.id_column, features)
     if not raw.features and raw.available is None:
+        titles = [config.columns(TITLE)[0] for config in _title(file).values()]
+        columns = [*sorted({*named, *titles}), "available"]
         raise DataError(
             str(files[0]),
-            "an update has at least one of the columns " + ", ".join([*sorted(named), "available"]),
+            "an update has at least one of the columns " + ", ".join(columns),
             received="none of them",
             remedy="Other content is embedded: `tfrec catalog add --replace`",
         )
@@ -197,6 +208,13 @@ def update_items(
         unparked = frozenset(raw.ids[row] for row in rows if raw.available[row])
         unparked &= catalogue.parked.keys()
     said = _said(file, raw, rows)
+    if file.texts and TITLE in raw.features:
+        place = file.texts.index(TITLE)
+        with ServedModel(catalogue.version) as served:
+            for part, cells in raw.batches(rows, TEXT_ROWS):
+                vectors = text_vectors(served, [TITLE], cells, len(part))[:, 0]
+                for row, vector in zip(part, vectors, strict=True):
+                    said[raw.ids[row]] = replaced(said[raw.ids[row]], texts={place: vector})
     edit = Edit(parked=parked, unparked=unparked, columns=said)
     return _publish(model, number, catalogue, edit, None, raw, say, key)
 
@@ -217,9 +235,15 @@ def _open(model: Path, base: int | None) -> tuple[int, Catalogue]:
     return number, Catalogue(model / str(number))
 
 
+def _title(file: CatalogueFile) -> dict[str, FeatureConfig]:
+    """The title's column as a feature of raw files, if there is one."""
+    config = title_config(file.features, file.title)
+    return {} if config is None else {TITLE: config}
+
+
 def _said(file: CatalogueFile, raw: RawItems, rows: np.ndarray) -> dict[str, ItemChange]:
     """What a file says of items beside their vectors."""
-    wanted = [name for name in raw.features if name in (*file.labels, *file.numbers, file.title)]
+    wanted = [name for name in raw.features if name in (*file.labels, *file.numbers, TITLE)]
     cells = {name: raw.table.column(name).to_pylist() for name in wanted}
     said = {}
     for row in rows.tolist():
@@ -232,7 +256,7 @@ def _said(file: CatalogueFile, raw: RawItems, rows: np.ndarray) -> dict[str, Ite
                 values = [cell] if isinstance(cell, str) else (cell or [])
                 normal = normalize_text(tf.constant(values, tf.string, [len(values)])).numpy()
                 labels[name] = [value for value in normal.tolist() if value]
-            if name == file.title:
+            elif name == TITLE:
                 title = cell or ""
         said[raw.ids[row]] = ItemChange(numbers, labels, title)
     return said

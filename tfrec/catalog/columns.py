@@ -1,4 +1,4 @@
-"""What a served graph knows of items beside their vectors: labels, numbers, titles, parts.
+"""What a served graph knows of items beside their vectors: labels, numbers, titles, parts, texts.
 
 Each is a variable with a row an item (titles with a spare one), found by its name.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfrec.export.catalogue_file import CatalogueFile
+from tfrec.export.searching import CODES, STEPS, text_codes
 from tfrec.export.variables import Variables
 
 __all__ = ["ItemChange", "changed_columns"]
@@ -29,12 +30,14 @@ class ItemChange:
         labels: Values by feature, normalised.
         title: What it is called.
         parts: float32 [parts, D] that its vector is the sum of.
+        texts: float32 [E] of length 1, or zeros, by place among what `search` finds it by.
     """
 
     numbers: Mapping[str, float] = field(default_factory=dict)
     labels: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
     title: str | None = None
     parts: np.ndarray | None = None
+    texts: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 def changed_columns(
@@ -83,6 +86,13 @@ def changed_columns(
             if change.parts is not None:
                 parts[place] = change.parts
         result[_PARTS] = parts
+    if CODES in names:
+        directions = _moved(variables.read(CODES), sources, 0)
+        steps = _moved(variables.read(STEPS), sources, 0)
+        for place, change in said:
+            for text, vector in change.texts.items():
+                directions[place, text], steps[place, text], _ = text_codes(vector)
+        result |= {CODES: directions, STEPS: steps}
     if _TITLES in names:
         titles = _moved(variables.read(_TITLES)[:-1], sources, b"")
         for place, change in said:

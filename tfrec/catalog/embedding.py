@@ -17,15 +17,16 @@ import numpy as np
 import tensorflow as tf
 
 from preprocessing.raw_items import RawItems
+from tfrec.catalog.texts import text_vectors
 from tfrec.config.dataset import MEDIA
 from tfrec.errors import ExportError
 from tfrec.export.catalogue_file import CatalogueFile
 from tfrec.export.session import ServedModel
 
-__all__ = ["Embedded", "embed", "journal_of"]
+__all__ = ["MEDIA_ROWS", "TEXT_ROWS", "Embedded", "embed", "journal_of"]
 
 # A request stays well below gRPC's limits, and a killed run loses seconds.
-_MEDIA_ROWS, _TEXT_ROWS = 64, 512
+MEDIA_ROWS, TEXT_ROWS = 64, 512
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class Embedded:
         rows: int [n], rows of the file that could be embedded: they have at least one feature.
         vectors: float32 [n, D].
         parts: float32 [n, parts, D], where the version can take vectors apart.
+        texts: float32 [n, texts, E], where the version can search.
         encoded: How many were computed now; the others an interrupted run had left.
     """
 
     rows: np.ndarray
     vectors: np.ndarray
     parts: np.ndarray | None
+    texts: np.ndarray | None
     encoded: int
 
 
@@ -73,7 +76,7 @@ def embed(
     """
     journal.mkdir(exist_ok=True)
     media = any(items.features[n].modality in MEDIA for n in file.embedded if n in items.features)
-    size = _MEDIA_ROWS if media else _TEXT_ROWS
+    size = MEDIA_ROWS if media else TEXT_ROWS
     found: list[dict[str, np.ndarray]] = []
     places, encoded, done = [], 0, 0
     with ServedModel(version) as served:
@@ -96,6 +99,8 @@ def embed(
                 answer = dict(served.run("embed_item", inputs))
                 if "item_parts" in served.signatures:
                     answer["parts"] = served.run("item_parts", inputs)["parts"]
+                if file.texts:
+                    answer["texts"] = text_vectors(served, file.texts, cells, len(part))
                 _keep(path, answer)
                 encoded += len(part)
             found.append(answer)
@@ -104,13 +109,17 @@ def embed(
             say(done, len(rows))
     width = definition.outputs["embedding"].tensor_shape.dim[-1].size
     if not found:
-        return Embedded(np.zeros(0, np.int64), np.zeros((0, max(width, 0)), np.float32), None, 0)
+        nothing = np.zeros((0, max(width, 0)), np.float32)
+        return Embedded(np.zeros(0, np.int64), nothing, None, None, 0)
     present = np.concatenate([answer["present"] for answer in found]).any(1)
     vectors = np.concatenate([answer["embedding"] for answer in found])
-    parts = None
-    if "parts" in found[0]:
-        parts = np.concatenate([answer["parts"] for answer in found])[present]
-    return Embedded(np.concatenate(places)[present], vectors[present], parts, encoded)
+    more = {
+        name: np.concatenate([answer[name] for answer in found])[present]
+        if name in found[0]
+        else None
+        for name in ("parts", "texts")
+    }
+    return Embedded(np.concatenate(places)[present], vectors[present], **more, encoded=encoded)
 
 
 def _shapes(definition: Any) -> dict[str, list[int]]:
@@ -157,7 +166,7 @@ def _bytes(cell: Any) -> bytes:
 
 def _digest(file: CatalogueFile, cells: Mapping[str, list[Any]], rows: int) -> str:
     digest = hashlib.sha256(f"{file.towers} {rows}".encode())
-    for name in file.embedded:
+    for name in (*file.embedded, *file.texts):
         digest.update(f"\0{name}\0".encode())
         for cell in cells.get(name, []):
             if isinstance(cell, np.ndarray):

@@ -23,6 +23,8 @@ __all__ = ["prove_change"]
 # The same variables and the same graph: what differs is the order of sums, at most.
 TOLERANCE = 1e-5
 _USERS, _ITEMS = 8, 200
+# The cosine of a text and itself, kept in 8 bits, on another machine perhaps.
+_SAME_TEXT = 0.99
 _LOWEST = np.finfo(np.float32).min
 
 
@@ -125,9 +127,30 @@ def _all_there(
     k = min(int(changed.live.sum()), 1000)
     none = np.empty((1, 0), object)
     inputs = {"user_id": user, "history": none, "exclude": none, "k": np.array([k], np.int32)}
-    answer = {item.decode() for item in new.run("recommend", inputs)["item_ids"][0]}
+    answers = [new.run("recommend", inputs)]
+    if changed.file.texts:
+        query = {"query": np.array([b"a"], object), "exclude": none, "k": inputs["k"]}
+        answers.append(new.run("search", query))
+        _found_by_title(after, new, edit, there)
+    answer = {item.decode() for each in answers for item in each["item_ids"][0]}
     if answer & set(gone):
         raise _fault(after, f"{min(answer & set(gone))!r} is recommended")
+
+
+def _found_by_title(after: Path, new: ServedModel, edit: Edit, items: list[str]) -> None:
+    """Of a new item's own title the cosine is 1; many may have the same title."""
+    titles = [(i, edit.columns[i].title) for i in items if i in edit.columns]
+    titled = [(item, title) for item, title in titles if title and title.strip()][:_USERS]
+    if not titled:
+        return
+    query = {
+        "query": np.array([title.encode() for _, title in titled], object),
+        "exclude": np.empty((len(titled), 0), object),
+        "k": np.ones(len(titled), np.int32),
+    }
+    scores = new.run("search", query)["scores"][:, 0]
+    if (scores < _SAME_TEXT).any():
+        raise _fault(after, f"{titled[int(scores.argmin())][0]!r} isn't found by its title")
 
 
 def _fault(after: Path, received: str) -> ExportError:

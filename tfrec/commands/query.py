@@ -20,6 +20,7 @@ EXAMPLES = [
     "tfrec query 127.0.0.1:8500 --history song-3,song-9 --exclude song-1 --model songs",
     "tfrec query 127.0.0.1:8500 --user 42 --explain",
     "tfrec query 127.0.0.1:8500 --user 42 --where genres=rock,jazz --where year=1990..",
+    "tfrec query 127.0.0.1:8500 --search 'a boy wizard goes to school' --k 5",
     "tfrec query 127.0.0.1:8500 --user 42 --json",
 ]
 
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("target", metavar="HOST:PORT", help="the server's gRPC port")
     parser.add_argument("--user", help="the user's id")
+    parser.add_argument("--search", metavar="TEXT", help="items by title, or by what they're about")
     parser.add_argument("--k", type=int, default=10, help="how many items (%(default)s)")
     parser.add_argument(
         "--history", type=_ids, default=[], metavar="ID,ID", help="items in time order"
@@ -59,13 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Asks once."""
-    if arguments.user is None and not arguments.history:
-        raise DescriptionError(
-            "--user",
-            "a user or a history must be given",
-            received="neither",
-            remedy="Add --user ID or --history ID,ID",
-        )
+    _check_who(arguments)
     if arguments.k < 1:
         raise DescriptionError("--k", "at least one item must be asked for", received=arguments.k)
     host, _, port = arguments.target.rpartition(":")
@@ -96,13 +92,16 @@ def run(arguments: argparse.Namespace) -> int:
     ) as client:
         name = client.model
         started = time.perf_counter()
-        answer = client.recommend(
-            arguments.user or "",
-            arguments.k,
-            history=arguments.history,
-            exclude=arguments.exclude,
-            where=where,
-        )
+        if arguments.search is not None:
+            answer = client.search(arguments.search, arguments.k, exclude=arguments.exclude)
+        else:
+            answer = client.recommend(
+                arguments.user or "",
+                arguments.k,
+                history=arguments.history,
+                exclude=arguments.exclude,
+                where=where,
+            )
         milliseconds = (time.perf_counter() - started) * 1000
         reasons = []
         if arguments.explain and answer.item_ids:
@@ -132,6 +131,33 @@ def run(arguments: argparse.Namespace) -> int:
     count = len(answer.item_ids)
     print(f"{count} items from {name} version {answer.model_version} in {milliseconds:.1f} ms")
     return 0
+
+
+def _check_who(arguments: argparse.Namespace) -> None:
+    if arguments.search is not None:
+        others = [
+            name for name in ("user", "history", "where", "explain") if _given(arguments, name)
+        ]
+        if others:
+            raise DescriptionError(
+                "--search",
+                "a text finds the same items for everybody",
+                received=f"--{others[0]} too",
+                remedy="Leave it out; --k and --exclude work",
+            )
+        if not arguments.search.strip():
+            raise DescriptionError("--search", "a text must be given", received="a blank one")
+    elif arguments.user is None and not arguments.history:
+        raise DescriptionError(
+            "--user",
+            "a user, a history or a text to search must be given",
+            received="none",
+            remedy="Add --user ID, --history ID,ID or --search TEXT",
+        )
+
+
+def _given(arguments: argparse.Namespace, name: str) -> bool:
+    return getattr(arguments, name) not in (None, False, [])
 
 
 def _print_reason(found: Explained) -> None:

@@ -33,6 +33,7 @@ class CatalogueFile(BaseModel):
         labels: Features with labels to filter by, and how many values each has.
         numbers: Features with numbers to filter by.
         title: The text that an item is called by.
+        texts: What `search` finds an item by; see `tfrec.export.item_texts`.
         base: The version that this one was made from; none for an export of a run.
         added: Ids of items that came after training are so many.
     """
@@ -49,6 +50,7 @@ class CatalogueFile(BaseModel):
     labels: dict[str, int] = {}
     numbers: tuple[str, ...] = ()
     title: str | None = None
+    texts: tuple[str, ...] = ()
     base: int | None = None
     added: int = 0
 
@@ -84,6 +86,7 @@ class CatalogueFile(BaseModel):
             labels={} if columns is None else {n: len(v) for n, v in columns.values.items()},
             numbers=() if columns is None else tuple(columns.numbers),
             title=title,
+            texts=() if source.texts is None else source.texts.names,
         )
 
     @classmethod

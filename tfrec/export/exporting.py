@@ -26,6 +26,7 @@ __all__ = ["Export", "export_run"]
 
 PICTURES = 5_000
 _EXPLANATION_BYTES = 1_000_000_000
+_SEARCH_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def export_run(
         explain = size <= _EXPLANATION_BYTES
         if not explain:
             say(f"no `explain`: it would take {size / 1e9:.1f} GB; insist by --explain")
-    source = serving_source(trained, model.name, explain=explain)
+    source = serving_source(trained, model.name, explain=explain, search=_may_search(trained, say))
     chosen = choose_index(source, index or IndexOptions(), say)
     graph = ServingGraph(source, chosen.index)
     requests = sample_requests(source)
@@ -118,6 +119,17 @@ def _catalogue_file(run: Run, source: ServingSource, index: Index) -> CatalogueF
         features={spec.name: spec.config for spec in specs},
         title=title_feature(specs),
     )
+
+
+def _may_search(run: Run, say: Callable[[str], None]) -> bool:
+    """Every item is compared with a query, which is for catalogues up to some hundred thousands."""
+    texts = [spec for spec in run.manifest.item_features if spec.modality == "text"]
+    widths = [spec.encoded_dim or 0 for spec in texts]
+    # The title, and each text.
+    size = run.manifest.items * sum((*widths, max(widths, default=0)))
+    if size > _SEARCH_BYTES:
+        say(f"no `search`: vectors of texts would take {size / 1e9:.1f} GB in 8 bits")
+    return size <= _SEARCH_BYTES
 
 
 def _verdict(run: Path, force: bool) -> str:

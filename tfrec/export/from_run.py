@@ -10,9 +10,11 @@ import tensorflow as tf
 
 from tfrec import schema
 from tfrec.encoders import resolve
+from tfrec.encoders.encoder import Encoder
 from tfrec.encoders.projected import load_projection
 from tfrec.errors import DataError
 from tfrec.export.item_columns import item_columns
+from tfrec.export.item_texts import item_texts
 from tfrec.export.source import Explanation, ServingSource, UserRecords
 from tfrec.input import ItemTable, Timelines
 from tfrec.model.building import used_features
@@ -27,7 +29,9 @@ _SAMPLES = 32
 _ROWS = 256
 
 
-def serving_source(run: Run, name: str, *, explain: bool = True) -> ServingSource:
+def serving_source(
+    run: Run, name: str, *, explain: bool = True, search: bool = True
+) -> ServingSource:
     """Gathers model, catalogue, users, vocabularies and encoders.
 
     A known user's stored history is everything that the data holds of them, all splits: what was
@@ -37,25 +41,14 @@ def serving_source(run: Run, name: str, *, explain: bool = True) -> ServingSourc
         run: The trained run.
         name: The name that the model is served by.
         explain: Whether to take the catalogue's vectors apart, so that scores can be explained.
+        search: Whether to encode the catalogue's titles, so that items are found by texts.
 
     Raises:
         DataError: A vocabulary can't be read.
         EncoderNotFoundError: A frozen encoder isn't installed here.
     """
     specs = used_features(run.config, run.manifest)
-    encoders = {
-        spec.name: resolve(
-            str(spec.config.encoder), spec.modality, max_length=spec.config.max_length
-        )
-        if spec.modality == "text"
-        else resolve(str(spec.config.encoder), spec.modality)
-        for spec in specs
-        if spec.encoded_dim is not None
-    }
-    root = DataLayout(run.data).root
-    for spec in specs:
-        if spec.projection is not None and spec.encoded_dim is not None:
-            encoders[spec.name] = load_projection(root / spec.projection, encoders[spec.name])
+    encoders = {spec.name: _encoder(run, spec) for spec in specs if spec.encoded_dim is not None}
     splits = [Timelines.load(run.data, split) for split in schema.SPLITS]
     users = Timelines.concatenate(*splits)
     context = run.manifest.context_features if run.config.query.context else ()
@@ -77,7 +70,17 @@ def serving_source(run: Run, name: str, *, explain: bool = True) -> ServingSourc
         item_samples=_samples(run, specs, encoders),
         columns=item_columns(run, _vocabularies(run, run.manifest.item_features, ())),
         explanation=_explanation(run, specs) if explain else None,
+        texts=item_texts(run, specs, lambda spec: _encoder(run, spec)) if search else None,
     )
+
+
+def _encoder(run: Run, spec: FeatureSpec) -> Encoder:
+    """The frozen encoder of a feature, as preprocessing ran it."""
+    options = {"max_length": spec.config.max_length} if spec.modality == "text" else {}
+    encoder = resolve(str(spec.config.encoder), spec.modality, **options)
+    if spec.projection is None:
+        return encoder
+    return load_projection(DataLayout(run.data).root / spec.projection, encoder)
 
 
 def _explanation(run: Run, specs: tuple[FeatureSpec, ...]) -> Explanation:

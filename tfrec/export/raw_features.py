@@ -101,12 +101,29 @@ class RawFeatures(tf.Module):
         for spec in self._specs:
             value, present = self._prepare_one(spec, inputs[self._prefix + spec.name])
             if spec.encoded_dim is not None:
-                vectors = tf.cast(self._encoders[spec.name](value), tf.float32)
-                vectors = tf.ensure_shape(vectors, [None, spec.encoded_dim])
-                value = tf.where(present[:, None], vectors, 0.0)
+                value = self._encoded(spec, value, present)
             prepared[spec.name] = value
             prepared[schema.present(spec.name)] = present
         return prepared
+
+    def encode_text(self, name: str, texts: tf.Tensor) -> tf.Tensor:
+        """Texts by the frozen encoder of a text feature.
+
+        Args:
+            name: The feature.
+            texts: string [b].
+
+        Returns:
+            float32 [b, d] of length 1; zeros for a blank text.
+        """
+        spec = next(spec for spec in self._specs if spec.name == name)
+        vectors = self._encoded(spec, *self._prepare_one(spec, texts))
+        return tf.math.l2_normalize(vectors, -1)
+
+    def _encoded(self, spec: FeatureSpec, value: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+        vectors = tf.cast(self._encoders[spec.name](value), tf.float32)
+        vectors = tf.ensure_shape(vectors, [None, spec.encoded_dim])
+        return tf.where(present[:, None], vectors, 0.0)
 
     def _prepare_one(self, spec: FeatureSpec, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         config = spec.config

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfrec import schema
 from tfrec.export.source import ServingSource
+from tfrec.media import normalize_text
 
 __all__ = ["Reference"]
 
@@ -78,6 +79,14 @@ class Reference:
         rows = len(next(iter(prepared.values())))
         inputs[schema.ITEM_INDEX] = tf.fill([rows], -1)
         return np.asarray(self._source.item_tower(inputs, training=False))
+
+    def text_vectors(self, texts: np.ndarray) -> np.ndarray:
+        """Queries of `search` by the model's encoder, of length 1; float32 [n, E]."""
+        assert self._source.texts is not None
+        normal = normalize_text(tf.constant(texts, tf.string))
+        vectors = np.asarray(self._source.encoders[self._source.texts.feature](normal), np.float32)
+        lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return np.where((normal == b"").numpy()[:, None], 0.0, vectors / lengths)
 
     def unwanted(self, user_id: str, history: Sequence[str], exclude: Sequence[str]) -> set[str]:
         """Items that may not be recommended to a user."""

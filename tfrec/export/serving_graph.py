@@ -8,6 +8,7 @@ history ─▶ positions ──────────────────�
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from tfrec.export import guards
 from tfrec.export.conditions import CONDITIONS, Conditions
 from tfrec.export.explaining import Explainer
 from tfrec.export.raw_features import RawFeatures
+from tfrec.export.searching import Searcher
 from tfrec.export.source import ItemColumns, ServingSource
 from tfrec.export.string_index import StringIndex
 from tfrec.export.users import History, UserStore, align_right
@@ -78,6 +80,10 @@ class ServingGraph(tf.Module):
         if source.explanation is not None:
             columns = columns or ItemColumns(np.full(len(source.item_ids), "", object))
             self._explainer = Explainer(source.explanation, columns, self.items, index)
+        self._searcher = None
+        if source.texts is not None:
+            encode = partial(self._item_features.encode_text, source.texts.feature)
+            self._searcher = Searcher(source.texts, encode, index)
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
@@ -107,6 +113,9 @@ class ServingGraph(tf.Module):
             endpoints["explain"] = Endpoint(explained, self.explain)
             if raw:
                 endpoints["item_parts"] = Endpoint(raw, self.item_parts)
+        if self._searcher is not None:
+            endpoints["search"] = Endpoint({"query": text, **asked}, self.search)
+            endpoints["embed_text"] = Endpoint({"text": text}, self.embed_text)
         return endpoints
 
     @property
@@ -180,6 +189,19 @@ class ServingGraph(tf.Module):
         vectors = tf.math.l2_normalize(self.embed_item(inputs)["embedding"], -1)
         nothing = tf.zeros([tf.shape(vectors)[0], 0], tf.int32)
         return self._best(vectors, inputs["k"], nothing, cosine=True)
+
+    def search(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+        """The items whose title or text has the greatest cosine to a query."""
+        assert self._searcher is not None
+        k = guards.check_k(inputs["k"], self.index.count)
+        excluded = self.items.lookup(inputs["exclude"])
+        found = _cut(self._searcher.search(inputs["query"], _greatest(k), excluded), k)
+        return {"item_ids": self.items.take(found.items), "scores": found.scores}
+
+    def embed_text(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+        """Texts as `search` reads queries; zeros for a blank one."""
+        assert self._searcher is not None
+        return {"embedding": self._searcher.encode(inputs["text"])}
 
     def similar_items(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """The items with the greatest cosine to the one given; none for an unknown one."""
@@ -270,13 +292,19 @@ class ServingGraph(tf.Module):
         allowed: tf.Tensor | None = None,
         cosine: bool = False,
     ) -> Neighbours:
-        """As wide as the greatest `k`; beyond a row's own, -1 and the lowest float."""
-        width = tf.reduce_max(tf.concat([k, [0]], 0))
-        found = self.index.search(query, width, unwanted, allowed, cosine=cosine)
-        asked = tf.range(width) < k[:, None]
-        return Neighbours(
-            tf.where(asked, found.scores, tf.float32.min), tf.where(asked, found.items, -1)
-        )
+        return _cut(self.index.search(query, _greatest(k), unwanted, allowed, cosine=cosine), k)
+
+
+def _greatest(k: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.concat([k, [0]], 0))
+
+
+def _cut(found: Neighbours, k: tf.Tensor) -> Neighbours:
+    """As wide as the greatest `k`; beyond a row's own, -1 and the lowest float."""
+    asked = tf.range(_greatest(k)) < k[:, None]
+    return Neighbours(
+        tf.where(asked, found.scores, tf.float32.min), tf.where(asked, found.items, -1)
+    )
 
 
 def _joined(users: tf.Tensor, history: History, features: Tensors) -> Tensors:

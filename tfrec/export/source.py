@@ -13,7 +13,7 @@ from tfrec.errors import ExportError
 from tfrec.model.parts import QueryParts
 from tfrec.schema import FeatureSpec
 
-__all__ = ["Explanation", "ItemColumns", "ServingSource", "UserRecords"]
+__all__ = ["Explanation", "ItemColumns", "ItemTexts", "ServingSource", "UserRecords"]
 
 Tower = Callable[..., tf.Tensor]
 
@@ -78,6 +78,21 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class ItemTexts:
+    """What items are found by in `search`.
+
+    Attributes:
+        feature: The text feature whose frozen encoder reads queries.
+        names: The texts of an item, the title first; see `tfrec.export.item_texts`.
+        vectors: float32 [N, texts, E] of length 1, of that encoder; zeros for a missing text.
+    """
+
+    feature: str
+    names: tuple[str, ...]
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True)
 class ServingSource:
     """A trained model with everything that its served graph needs.
 
@@ -97,6 +112,7 @@ class ServingSource:
             what warm-up requests for `embed_item` are made from.
         columns: Of the catalogue; without them nothing can be filtered.
         explanation: Without it nothing is explained.
+        texts: Without them there is no `search`.
     """
 
     name: str
@@ -115,6 +131,7 @@ class ServingSource:
     item_samples: Mapping[str, np.ndarray] = field(default_factory=dict)
     columns: ItemColumns | None = None
     explanation: Explanation | None = None
+    texts: ItemTexts | None = None
 
     def __post_init__(self) -> None:
         if len(self.item_ids) != len(self.item_vectors) or not len(self.item_ids):

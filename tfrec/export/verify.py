@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import tensorflow as tf
 from tfrec.errors import ExportError
 from tfrec.export.allowed_ops import check_ops
 from tfrec.export.reference import Reference
+from tfrec.export.searching import text_codes
 from tfrec.export.session import ServedModel
 from tfrec.export.source import ServingSource
 from tfrec.export.warmup import Request
@@ -132,6 +134,26 @@ class _Comparison:
         elif signature == "similar_to_content":
             expected = self._reference.item_vectors(self._sample(request))
             self._cosines(request, answer, expected, [set() for _ in expected])
+        elif signature == "embed_text":
+            self._close(request, answer["embedding"], self._reference.text_vectors(inputs["text"]))
+        elif signature == "search":
+            self._searched(request, answer)
+
+    def _searched(self, request: Request, answer: Mapping[str, np.ndarray]) -> None:
+        """The greatest cosine of an item's texts, as they are kept in 8 bits."""
+        queries = self._reference.text_vectors(request.inputs["query"])
+        kept = self._kept_texts
+        cosines = np.einsum("be,nve->bnv", queries, kept, optimize=True)
+        cosines[:, ~kept.any(-1)] = _LOWEST
+        excluded = [set(row) for row in _texts(request.inputs["exclude"])]
+        none = np.zeros(len(queries))
+        self._ranks(request, answer, cosines.max(2), excluded, none, exact=True)
+
+    @cached_property
+    def _kept_texts(self) -> np.ndarray:
+        assert self._source.texts is not None
+        codes, steps, _ = text_codes(self._source.texts.vectors)
+        return np.asarray(codes * steps[..., None])
 
     def _explained(self, request: Request, answer: Mapping[str, np.ndarray]) -> None:
         """Both sums are the score; the model's own parts give the shares; reasons are there."""
@@ -184,6 +206,8 @@ class _Comparison:
         scores: np.ndarray,
         unwanted: Sequence[set[str]],
         slack: np.ndarray,
+        *,
+        exact: bool | None = None,
     ) -> None:
         for row, k in enumerate(request.inputs["k"]):
             own = scores[row].copy()
@@ -199,7 +223,7 @@ class _Comparison:
                 raise self._fault(request, f"an item that is to be left out, for row {row}")
             self._close(request, answer["scores"][row][:count], found, slack[row])
             # Two items of one score may stand in either order, so places are compared by score.
-            if self._exact:
+            if self._exact if exact is None else exact:
                 self._close(request, found, np.sort(own)[::-1][:count])
 
     def _close(

@@ -82,6 +82,14 @@ def sample_requests(source: ServingSource, k: int = 10) -> list[Request]:
                 Request("explain", {**known, **asked, "item_ids": none}),
                 Request("explain", {**replaced, **asked, "item_ids": many}),
             ]
+        if source.texts is not None:
+            titles = [] if source.columns is None else source.columns.titles.tolist()
+            queries = _spread(np.array([*filter(None, titles), "a title"], object), rows)
+            requests += [
+                Request("search", {"query": queries, "exclude": none, "k": wanted}),
+                Request("search", {"query": queries, "exclude": exclude, "k": wanted}),
+                Request("embed_text", {"text": queries}),
+            ]
         requests += _embed_item(source, rows)
     return requests
 
