@@ -33,6 +33,11 @@ __all__ = ["Server"]
 
 _LOG = logging.getLogger("serving")
 METRICS_PATH = "/monitoring/prometheus/metrics"
+# A request that gRPC's Python thread hasn't fetched after 30 s is answered `CANCELLED`, though its
+# client still waits: a machine that does something else for so long loses requests. How long an
+# answer is worth waiting for is the client's to say, by its deadline; TensorFlow's own gRPC
+# services wait an hour, too.
+UNFETCHED_SECONDS = 3600
 HEALTH_NAMES = ("", "PredictionService")
 
 
@@ -270,6 +275,7 @@ class Server:
                 ("grpc.max_send_message_length", -1),
                 # Two servers on one port would share its connections at random.
                 ("grpc.so_reuseport", 0),
+                ("grpc.server_max_unrequested_time_in_server", UNFETCHED_SECONDS),
             ],
         )
         add_services(handlers, server)
