@@ -1,4 +1,4 @@
-"""Clients that we didn't write get the same answers: grpcurl, Node, Go, Java."""
+"""Clients that we didn't write get the same answers: grpcurl, Node, Go, Java, ovmsclient."""
 
 from __future__ import annotations
 
@@ -159,3 +159,30 @@ def test_the_java_example_answers_alike(server: Server, tmp_path: Path) -> None:
     )
     words = ["mvn", "-q", "-B", "compile", "exec:java", f"-Dexec.args={' '.join(asked(server))}"]
     assert told(run(words, tmp_path)) == lines(server)
+
+
+# A client that others wrote, against stubs of its own; it knows nothing of tfrec.
+OVMSCLIENT = """
+import sys
+import numpy as np
+from ovmsclient import make_grpc_client
+
+client = make_grpc_client(sys.argv[1])
+nothing = np.empty((1, 0), np.bytes_)
+inputs = {"user_id": ["user-42"], "history": nothing, "exclude": nothing, "k": np.array([3], "i4")}
+assert client.get_model_status("songs", 1)[1]["state"] == "AVAILABLE"
+assert set(client.get_model_metadata("songs", 1)["inputs"]) == set(inputs)
+for rank, item in enumerate(client.predict(inputs, "songs", 1)["item_ids"][0], 1):
+    print(rank, item.decode(), sep="\\t")
+"""
+
+
+@pytest.mark.slow
+def test_ovmsclient_gets_the_same(server: Server, tmp_path: Path) -> None:
+    """In an environment of its own, since it brings its own NumPy, protobuf and gRPC."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    words = [uv, "run", "--isolated", "--no-project", "--python", sys.executable]
+    words += ["--with", "ovmsclient", "python", "-c"]
+    prepared(tmp_path, [], uv, [*words, "import ovmsclient"])
+    printed = run([*words, OVMSCLIENT, f"127.0.0.1:{server.port}"], tmp_path)
+    assert told(printed) == lines(server)
