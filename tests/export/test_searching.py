@@ -19,6 +19,7 @@ from tfrec.export.item_texts import TITLE, item_texts, title_config
 from tfrec.export.searching import text_codes
 from tfrec.export.source import ItemTexts
 from tfrec.index import ExactIndex, IvfIndex, train_cells
+from tfrec.index.rewriting import Change, rewritten
 from tfrec.schema import DataLayout, FeatureSpec
 
 NONE = np.empty((1, 0), object)
@@ -85,6 +86,23 @@ def test_excluded_items_and_those_beyond_k_are_left_out(graph: ServingGraph) -> 
         query=tf.constant([b"a", b"b"]), exclude=tf.fill([2, 0], ""), k=tf.constant([1, 3])
     )
     assert (answer["item_ids"].numpy() != b"").sum(1).tolist() == [1, 3]
+
+
+def test_a_removed_item_is_never_found(source: ServingSource) -> None:
+    """Its texts keep their places; that the index has it no more takes it out of all answers."""
+    index = ExactIndex(source.item_vectors)
+    graph = ServingGraph(source, index)
+    assert "i7" in ask(graph, "Título 7")[0]
+    kept = {each.name.removesuffix(":0"): each for each in index.variables}
+    live = np.arange(12) != 7
+    change = Change(np.arange(12), live, np.zeros((0, index.dimension), np.float32))
+    arrays, _ = rewritten("exact", {name: each.numpy() for name, each in kept.items()}, change)
+    for name, value in arrays.items():
+        kept[name].assign(value)
+    found, _ = ask(graph, "Título 7", k=11)
+    assert len(found) == 11 and "i7" not in found
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`k` must not exceed"):
+        ask(graph, "Título 7", k=12)
 
 
 @pytest.mark.parametrize("query", ["", " \n\t ", "\u00a0"])
