@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A version that finds items by title and blurb."""
-    source = fake_source("title", "blurb", explained=False)
+    source = fake_source("title", "blurb", "country", explained=False)
     return publish(source, tmp_path_factory.mktemp("models") / "fake", "exact")
 
 
