@@ -14,7 +14,7 @@ import grpc
 
 from serving import stock_files
 from serving.batching import BatchedModel, BatchingOptions, BatchScheduler
-from serving.grpc_services import WholeMessages, add_services
+from serving.grpc_services import Draining, WholeMessages, add_services
 from serving.handlers import Handlers
 from serving.loaded_model import LoadedModel
 from serving.metrics import Metrics
@@ -73,6 +73,7 @@ class Server:
         self.port = options.port
         self.rest_port: int | None = None
         self._grpc: grpc.Server | None = None
+        self._draining = Draining()
         self._rest: RestServer | None = None
         self._scheduler: BatchScheduler | None = None
         self._request_log: RequestLog | None = None
@@ -134,6 +135,7 @@ class Server:
         if self._health is not None:
             self._health.enter_graceful_shutdown()
         if self._grpc is not None:
+            self._draining.drain(longest=min(1.0, self.options.drain_seconds))
             self._grpc.stop(self.options.drain_seconds).wait()
         if self._rest is not None:
             self._rest.stop()
@@ -269,7 +271,7 @@ class Server:
         options = self.options
         server = grpc.server(
             futures.ThreadPoolExecutor(options.grpc_max_threads, thread_name_prefix="grpc"),
-            interceptors=[WholeMessages()],
+            interceptors=[self._draining, WholeMessages()],
             options=[
                 ("grpc.max_receive_message_length", options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
