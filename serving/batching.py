@@ -39,7 +39,8 @@ class BatchingOptions:
     Attributes:
         max_batch_size: Most rows in one graph call.
         batch_timeout_micros: How long the first request of a batch waits for others.
-        max_enqueued_batches: Batches that may wait for a thread; more is answered `UNAVAILABLE`.
+        max_enqueued_batches: Batches for the same inputs and outputs of a version that may wait
+            for a thread; more is answered `UNAVAILABLE`.
         num_batch_threads: Batches that run at the same time.
         allowed_batch_sizes: Sizes that a batch is filled up to, with copies of its first row.
         pad_variable_length_inputs: Whether narrower inputs are widened.
@@ -69,7 +70,7 @@ class BatchingOptions:
         )
 
 
-@dataclass
+@dataclass(eq=False)
 class _Task:
     arrays: Sequence[np.ndarray]
     rows: int
@@ -78,7 +79,7 @@ class _Task:
     error: StatusError | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Batch:
     key: tuple[Any, ...]
     runner: Runner
@@ -125,7 +126,7 @@ class BatchScheduler:
         with self._changed:
             batch = self._open.get(key)
             if batch is None or batch.rows + task.rows > self._options.max_batch_size:
-                self._check_room()
+                self._check_room(key)
                 batch = _Batch(key, runner, time.monotonic())
                 if key in self._open:
                     self._open[key].closed = True
@@ -150,8 +151,9 @@ class BatchScheduler:
         for thread in self._threads:
             thread.join()
 
-    def _check_room(self) -> None:
-        if self._ended or len(self._queue) >= self._options.max_enqueued_batches:
+    def _check_room(self, key: tuple[Any, ...]) -> None:
+        waiting = sum(batch.key == key for batch in self._queue)
+        if self._ended or waiting >= self._options.max_enqueued_batches:
             raise StatusError(
                 grpc.StatusCode.UNAVAILABLE,
                 "The batch scheduling queue to which this task was submitted is full",
@@ -223,9 +225,10 @@ class BatchScheduler:
                         "starting with the first dim.",
                     )
                 parts = _widened(parts)
+            whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
             if filling:
-                parts.append(np.repeat(parts[0][:1], filling, axis=0))
-            merged.append(parts[0] if len(parts) == 1 else np.concatenate(parts))
+                whole = np.concatenate([whole, np.repeat(whole[:1], filling, axis=0)])
+            merged.append(whole)
         outputs = batch.runner.run(feeds, fetches, merged)
         for output in outputs:
             if output.ndim == 0:
@@ -253,7 +256,8 @@ def _fail(batch: _Batch, error: StatusError) -> None:
 
 
 def _allowed(sizes: Sequence[int], rows: int) -> int:
-    return next((size for size in sizes if size >= rows), rows)
+    # No row, nothing that could be copied.
+    return next((size for size in sizes if size >= rows), rows) if rows else 0
 
 
 def _widened(parts: list[np.ndarray]) -> list[np.ndarray]:

@@ -368,7 +368,9 @@ class ModelRepository:
             runner = self._load(name, number, path, base_path)
         except StatusError as error:
             with self._lock:
-                entry.state, entry.error, entry.failed_as = State.END, error, mark
+                entry.state, entry.failed_as = State.END, mark
+                # Without its traceback, whose frames would keep the half-loaded graph in memory.
+                entry.error = StatusError(error.code, error.message)
             _LOG.error("refused %s version %d: %s", name, number, error.message)
             return
         with self._lock:

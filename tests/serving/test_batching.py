@@ -161,6 +161,55 @@ def test_a_full_queue_is_unavailable() -> None:
     scheduler.close()
 
 
+def test_one_full_queue_leaves_room_in_the_others() -> None:
+    """As in the stock server the limit is each queue's: a model's crowd turns away its own only."""
+    scheduler = BatchScheduler(
+        BatchingOptions(max_batch_size=1, max_enqueued_batches=1, num_batch_threads=1)
+    )
+    crowded, other = Echo(held=True), Echo()
+    with ThreadPoolExecutor(3) as pool:
+        running = pool.submit(submit, scheduler, crowded, 1)
+        assert crowded.entered.acquire(timeout=20)
+        waiting = pool.submit(submit, scheduler, crowded, 2)
+        with scheduler._changed:
+            assert scheduler._changed.wait_for(lambda: len(scheduler._queue) == 1, timeout=20)
+        elsewhere = pool.submit(submit, scheduler, other, 3)
+        with scheduler._changed:
+            both = scheduler._changed.wait_for(
+                lambda: len(scheduler._queue) == 2 or elsewhere.done(), timeout=20
+            )
+        assert both
+        with pytest.raises(StatusError, match="queue to which this task was submitted is full"):
+            submit(scheduler, crowded, 4)
+        crowded.free.set()
+        assert [each.result(20) for each in (running, waiting, elsewhere)] == [[1], [2], [3]]
+    scheduler.close()
+
+
+def test_a_request_without_rows_spoils_no_batch() -> None:
+    """It travels first, with one that has rows; what fills the batch up is a copy of a real row."""
+    scheduler = BatchScheduler(
+        BatchingOptions(max_batch_size=4, allowed_batch_sizes=(4,), num_batch_threads=1)
+    )
+    model = Echo(held=True)
+    with ThreadPoolExecutor(3) as pool:
+        running = pool.submit(submit, scheduler, model, 1, 2, 3, 4)
+        assert model.entered.acquire(timeout=20)
+        empty = pool.submit(submit, scheduler, model)
+        with scheduler._changed:
+            assert scheduler._changed.wait_for(lambda: len(scheduler._queue) == 1, timeout=20)
+        full = pool.submit(submit, scheduler, model, 7)
+        with scheduler._changed:
+            assert scheduler._changed.wait_for(
+                lambda: not scheduler._queue or scheduler._queue[0].rows == 1, timeout=20
+            )
+        model.free.set()
+        assert [each.result(20) for each in (running, empty, full)] == [[1, 2, 3, 4], [], [7]]
+    assert submit(scheduler, model) == []
+    scheduler.close()
+    assert model.calls == [[[1, 2, 3, 4]], [[7, 7, 7, 7]], [[]]]
+
+
 def test_a_batch_that_fails_fails_its_requests() -> None:
     class Broken(Echo):
         def run(self, feeds: Any, fetches: Any, arrays: Any) -> list[Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -320,3 +322,24 @@ def test_a_reload_removes_and_adds_models(disk: Disk, repository: ModelRepositor
     assert disk.runners[1].closed
     with pytest.raises(StatusError, match=r"Latest\(toy\)"):
         served(repository)
+
+
+def test_a_refused_version_leaves_nothing_of_itself_in_memory(disk: Disk) -> None:
+    """What the loader held when it failed is freed, though the version is told as refused."""
+    halves: list[weakref.ref[FakeRunner]] = []
+
+    def load(name: str, version: int, path: Path, base_path: Path) -> FakeRunner:
+        half = FakeRunner(path)
+        halves.append(weakref.ref(half))
+        try:
+            raise ValueError(half)
+        except ValueError as error:
+            raise StatusError(grpc.StatusCode.DATA_LOSS, "half of it") from error
+
+    disk.add(1)
+    repository = ModelRepository(load)
+    with pytest.raises(StatusError, match="half of it"):
+        repository.configure(config(disk))
+    gc.collect()
+    assert [half() for half in halves] == [None]
+    repository.close()
