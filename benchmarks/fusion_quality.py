@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("raw", type=Path, help="the raw files")
     parser.add_argument("out", type=Path, help="prepared data, runs and tables")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     parser.add_argument("--fusions", default=FUSIONS, help="separated by commas")
     arguments = parser.parse_args()
     started = time.perf_counter()
@@ -80,7 +81,8 @@ def main() -> None:
     prepared = time.perf_counter()
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
     vary = f"item.fusion.type={arguments.fusions}"
-    runs = ("--seeds", str(arguments.seeds), "--out", arguments.out / "fusions")
+    jobs = ("--seeds", str(arguments.seeds), "--jobs", str(arguments.jobs))
+    runs = (*jobs, "--out", arguments.out / "fusions")
     tfrec("compare", data, "multimodal", "--vary", vary, *settings, *runs)
     ended = time.perf_counter()
     seconds = {"seconds": round(ended - started), "preparing": round(prepared - started)}

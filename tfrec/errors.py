@@ -18,6 +18,9 @@ escapes a command is a fault of tfrec and keeps its traceback.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 __all__ = [
     "CorruptDataError",
     "DataError",
@@ -62,6 +65,11 @@ class TfrecError(Exception):
         if remedy is not None:
             parts.append(f"{remedy}.")
         super().__init__(" ".join(" ".join(parts).split()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets it come from another process; the default knows positional arguments alone."""
+        again = functools.partial(type(self), received=self.received, remedy=self.remedy)
+        return again, (self.where, self.rule)
 
 
 class DescriptionError(TfrecError):

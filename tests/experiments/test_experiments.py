@@ -73,8 +73,8 @@ def test_systems_are_configurations_times_what_varies(config: str) -> None:
 def compared(data: Path, config: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "compared"
     vary = "item.use_id=true,false"
-    words = ["compare", str(data), config, "--vary", vary, "--seeds", "2", "--out", str(out)]
-    assert main(words) == 0
+    words = ["compare", str(data), config, "--vary", vary, "--seeds", "2", "--jobs", "2"]
+    assert main([*words, "--out", str(out)]) == 0
     return out
 
 
@@ -152,7 +152,7 @@ def test_a_model_without_the_telling_modality_is_worse_and_without_noise_is_not(
     [
         (["--out", "x"], "followed by configurations"),
         (["ids"], "--out: trained runs need a place"),
-        (["ids", "--out", "x", "--seeds", "0"], "both are at least 1"),
+        (["ids", "--out", "x", "--seeds", "0"], "each is at least 1"),
     ],
 )
 def test_a_wrong_call_is_one_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -21,7 +22,7 @@ EXAMPLES = [
     "tfrec compare new-seed0 new-seed1 new-seed2 old-seed0 old-seed1 --output comparison",
     "tfrec compare run-new run-old --json | jq .verdicts",
     "tfrec compare data ids content multimodal --seeds 3 --out compared   # goes on when repeated",
-    "tfrec compare data my.yaml --vary item.fusion.type=gated,weighted,low_rank --out fusions",
+    "tfrec compare data my.yaml --vary item.fusion.type=gated,weighted --jobs 2 --out fusions",
 ]
 
 
@@ -48,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="where runs, report.html, table.md and table.svg go"
     )
     add("--seeds", type=int, metavar="N", help="trainings of each configuration (1)")
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="processes that train at a time (1); each takes a training's memory",
+    )
     add(
         "--set",
         action="append",
@@ -84,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         for option, value in (
             ("--out", arguments.out),
             ("--seeds", arguments.seeds),
+            ("--jobs", arguments.jobs),
             ("--set", arguments.overrides),
             ("--vary", arguments.vary),
             ("--import", arguments.imports),
@@ -146,13 +154,12 @@ def _train(arguments: argparse.Namespace) -> int:
         raise DescriptionError(
             "--out", "trained runs need a place", received="none", remedy="Add --out DIR"
         )
-    if (arguments.seeds is not None and arguments.seeds < 1) or (
-        arguments.max_users is not None and arguments.max_users < 1
-    ):
+    counts = (arguments.seeds, arguments.jobs, arguments.max_users)
+    if any(count is not None and count < 1 for count in counts):
         raise DescriptionError(
-            "--seeds, --max-users",
-            "both are at least 1",
-            received=f"{arguments.seeds}, {arguments.max_users}",
+            "--seeds, --jobs, --max-users",
+            "each is at least 1",
+            received=", ".join("none" if count is None else str(count) for count in counts),
         )
     from tfrec.experiments.systems import read_systems
 
@@ -175,7 +182,15 @@ def _train(arguments: argparse.Namespace) -> int:
         "max_users": arguments.max_users,
         "say": lambda line: print(line, file=sys.stderr, flush=True),
     }
-    results = train_systems(data, systems, arguments.out, seeds=arguments.seeds or 1, **shared)
+    results = train_systems(
+        data,
+        systems,
+        arguments.out,
+        seeds=arguments.seeds or 1,
+        jobs=arguments.jobs or 1,
+        prepare=functools.partial(import_components, arguments.imports),
+        **shared,
+    )
     rows = rows_of(results, measure_baselines(data, arguments.out, **shared))
     text = json.dumps([row.model_dump() for row in rows], indent=1) + "\n"
     table = markdown(rows)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,6 +17,7 @@ from tfrec.config.model import ModelConfig
 from tfrec.errors import RunError
 from tfrec.evaluation import HeldOut, primary_metric, rank_baselines, rank_vectors, tuning_users
 from tfrec.evaluation.user_values import measure_users
+from tfrec.experiments.processes import run_in_processes
 from tfrec.experiments.systems import System
 from tfrec.schema import DataLayout, Split
 from tfrec.training import Run, load_run, train
@@ -60,6 +63,8 @@ def train_systems(
     seeds: int = 1,
     split: Split = "test",
     max_users: int | None = None,
+    jobs: int = 0,
+    prepare: Callable[[], None] | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[Path, Result]:
     """Trains what is not there yet; an interrupted training goes on.
@@ -71,7 +76,9 @@ def train_systems(
         seeds: 0 … seeds - 1.
         split: Evaluated part.
         max_users: Evaluates a sample.
-        say: Told each run's beginning and end.
+        jobs: Processes that train at a time; 0 trains in this one.
+        prepare: Called first in each of those processes, as by one that registers components.
+        say: Told each run's end.
 
     Returns:
         By run directory, systems in their order, each one's seeds side by side.
@@ -79,42 +86,69 @@ def train_systems(
     Raises:
         RunError: OUT holds runs of other configurations, data or users.
     """
-    manifest = DataLayout(data).read_manifest()
-    held_out = HeldOut.load(data, split, max_users=max_users)
-    found = {}
+    fingerprint = DataLayout(data).read_manifest().fingerprint
     places = [(system, seed) for system in systems for seed in range(seeds)]
+    found: dict[Path, Result | None] = {}
+    tasks = []
     for number, (system, seed) in enumerate(places, 1):
         run = Path(out) / system.label / f"seed-{seed}"
         config = system.seeded(seed)
         about = {
             "asked": config.model_dump_json(),
             "split": split,
-            "fingerprint": manifest.fingerprint,
+            "fingerprint": fingerprint,
             "users": max_users or 0,
         }
-        known = _read(run, about)
-        if known is not None:
-            say(f"{number}/{len(places)} {system.label}, seed {seed}: there already")
-            found[run] = known
-            continue
-        result = train(data, run, config, resume=True, progress=False)
-        trained = load_run(run, data=data)
-        _evaluate(trained, held_out, run)
-        done = Result(
-            label=system.label,
-            seed=seed,
-            parameters=_parameters(trained),
-            milliseconds=_step_time(trained),
-            seconds=round(result.seconds, 1),
-            **about,
-        )
-        write_atomically(run / _FILE, (done.model_dump_json(indent=1) + "\n").encode())
-        found[run] = done
-        say(
-            f"{number}/{len(places)} {system.label}, seed {seed}:"
-            f" validation {result.monitor} {result.best:.4f}, {result.seconds:.0f} s"
-        )
-    return found
+        found[run] = _read(run, about)
+        task = _Task(Path(data), run, config, system.label, f"{number}/{len(places)}", about)
+        if found[run] is None:
+            tasks.append(task)
+        else:
+            say(f"{task.told}: there already")
+    worked = (
+        run_in_processes(_train, tasks, jobs=jobs, prepare=prepare)
+        if jobs
+        else ((task, _train(task)) for task in tasks)
+    )
+    for task, (done, line) in worked:
+        found[task.run] = done
+        say(f"{task.told}: {line}")
+    return {run: done for run, done in found.items() if done is not None}
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A run to be made; `about` goes into its result as it is."""
+
+    data: Path
+    run: Path
+    config: ModelConfig
+    label: str
+    place: str
+    about: dict[str, Any]
+
+    @property
+    def told(self) -> str:
+        return f"{self.place} {self.label}, seed {self.config.training.seed}"
+
+
+def _train(task: _Task) -> tuple[Result, str]:
+    """Trains, evaluates, and writes the result last."""
+    result = train(task.data, task.run, task.config, resume=True, progress=False)
+    trained = load_run(task.run, data=task.data)
+    users = task.about["users"] or None
+    _evaluate(trained, HeldOut.load(task.data, task.about["split"], max_users=users), task.run)
+    done = Result(
+        label=task.label,
+        seed=task.config.training.seed,
+        parameters=_parameters(trained),
+        milliseconds=_step_time(trained),
+        seconds=round(result.seconds, 1),
+        **task.about,
+    )
+    write_atomically(task.run / _FILE, (done.model_dump_json(indent=1) + "\n").encode())
+    told = f"validation {result.monitor} {result.best:.4f}, {result.seconds:.0f} s"
+    return done, told
 
 
 def measure_baselines(
