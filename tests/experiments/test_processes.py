@@ -15,7 +15,9 @@ pytestmark = pytest.mark.slow
 
 
 def work(task: int) -> int:
-    """What a process does with a task; 13 kills it, negative ones are refused."""
+    """What a process does with a task; 13 kills it, 99 is a fault, negative ones are refused."""
+    if task == 99:
+        raise IndexError("no such row")
     if task == 13:
         os.kill(os.getpid(), signal.SIGKILL)
     if task < 0:
@@ -37,6 +39,12 @@ def test_what_a_task_raises_comes_here_whole() -> None:
     with pytest.raises(DataError, match="a task is positive") as raised:
         list(run_in_processes(work, [-1, 1, 2], jobs=1))
     assert raised.value.received == -1 and raised.value.remedy == "Choose another"
+
+
+def test_a_fault_is_not_taken_for_the_end_of_the_tasks() -> None:
+    """Nothing is lost silently: `IndexError` is also what an empty queue raises."""
+    with pytest.raises(IndexError, match="no such row"):
+        list(run_in_processes(work, [99, 1], jobs=1))
 
 
 def test_a_killed_process_is_one_line() -> None:

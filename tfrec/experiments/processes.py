@@ -52,15 +52,20 @@ def run_in_processes(
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(1, mp_context=context, initializer=prepare)
 
+    def some() -> Iterator[Task]:
+        for _ in range(_TASKS):
+            try:
+                task = waiting.popleft()
+            except IndexError:  # Another thread took the last.
+                return
+            yield task
+
     def keep_working() -> None:
         try:
             while waiting:
                 with begin() as process:
-                    for _ in range(_TASKS):
-                        task = waiting.popleft()
+                    for task in some():
                         ended.put((task, process.submit(work, task).result()))
-        except IndexError:  # Another one took the last.
-            ended.put(None)
         except BaseException as error:
             waiting.clear()
             ended.put(error)
