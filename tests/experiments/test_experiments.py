@@ -15,7 +15,7 @@ from tests.training.conftest import COLD, ITEMS, USERS, events, kind
 from tfrec.cli import main
 from tfrec.errors import DescriptionError, RunError
 from tfrec.evaluation import HeldOut
-from tfrec.experiments import ablate, read_systems, rows_of, train_systems
+from tfrec.experiments import ablate, read_systems, rows_of, train_systems, which_fit
 from tfrec.experiments import trained as trained_module
 from tfrec.training import load_run
 
@@ -67,6 +67,17 @@ def test_systems_are_configurations_times_what_varies(config: str) -> None:
         read_systems([config, config])
     with pytest.raises(DescriptionError, match="written KEY=VALUE,VALUE"):
         read_systems([config], [], ["dimension=4,,8"])
+
+
+def test_what_does_not_fit_the_data_is_left_out_and_told(data: Path, config: str) -> None:
+    """`configs/models/*.yaml` has models of raw text; one such doesn't end the comparison."""
+    told: list[str] = []
+    unfit = read_systems([config], ["name=unfit", "item.features=[absent]"])
+    fit = read_systems([config])
+    assert which_fit(data, [*unfit, *fit], told.append) == fit
+    assert len(told) == 1 and told[0].startswith("left out: unfit: ") and "absent" in told[0]
+    with pytest.raises(DescriptionError, match="absent"):
+        which_fit(data, unfit)
 
 
 @pytest.fixture(scope="module")

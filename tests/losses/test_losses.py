@@ -20,6 +20,7 @@ from tfrec.losses import (
     bpr_loss,
     full_softmax,
     in_batch_softmax,
+    product_logsumexp,
     weighted_mean,
 )
 from tfrec.losses.retrieval_task import retrieval_task
@@ -252,3 +253,35 @@ def test_a_late_import_of_tfrs_is_one_clear_line() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "told: tensorflow_recommenders: it works with" in done.stdout
     assert "TF_USE_LEGACY_KERAS=1" in done.stdout
+
+
+def test_product_logsumexp_is_the_plain_formula_with_its_gradients() -> None:
+    """Value and every gradient equal TensorFlow's own operations, what isn't kept being gone."""
+    random = np.random.default_rng(0)
+    queries, candidates, own = (
+        tf.constant(random.normal(size=shape), tf.float32) for shape in ((5, 3), (7, 3), (5, 2))
+    )
+    weights = tf.constant([1.0, 0.0, 2.0, 0.5, 1.0])
+    keep = np.ones((5, 7), bool)
+    keep[0, 2] = keep[3, :6] = False
+    # So great that all else would be lost beside it, had it a part in anything.
+    candidates = tf.tensor_scatter_nd_update(candidates, [[2]], [queries[0] * 500])
+    keep[:, 2] = False
+
+    def plain(queries: Any, candidates: Any, own: Any) -> Any:
+        scores = tf.where(keep, tf.matmul(queries, candidates, transpose_b=True), -1e9)
+        return tf.reduce_logsumexp(tf.concat([scores, own], 1), 1)
+
+    def fused(queries: Any, candidates: Any, own: Any) -> Any:
+        return product_logsumexp(queries, candidates, own=own, keep=tf.constant(keep))
+
+    found = []
+    for function in (plain, fused, tf.function(fused, jit_compile=True)):
+        with tf.GradientTape() as tape:
+            tape.watch([queries, candidates, own])
+            totals = function(queries, candidates, own)
+            loss = tf.reduce_sum(weights * totals)
+        found.append([totals, *tape.gradient(loss, [queries, candidates, own])])
+    for values in found[1:]:
+        for expected, got in zip(found[0], values, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)

@@ -22,6 +22,7 @@ EXAMPLES = [
     "tfrec compare new-seed0 new-seed1 new-seed2 old-seed0 old-seed1 --output comparison",
     "tfrec compare run-new run-old --json | jq .verdicts",
     "tfrec compare data ids content multimodal --seeds 3 --out compared   # goes on when repeated",
+    "tfrec compare data configs/models/*.yaml --out compared   # what doesn't fit the data is told",
     "tfrec compare data my.yaml --vary item.fusion.type=gated,weighted --jobs 2 --out fusions",
 ]
 
@@ -173,18 +174,23 @@ def _train(arguments: argparse.Namespace) -> int:
         page,
         rows_of,
         train_systems,
+        which_fit,
     )
     from tfrec.registry import import_components
 
     import_components(arguments.imports)
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
     shared: dict[str, Any] = {
         "split": arguments.split or "test",
         "max_users": arguments.max_users,
-        "say": lambda line: print(line, file=sys.stderr, flush=True),
+        "say": say,
     }
     results = train_systems(
         data,
-        systems,
+        which_fit(data, systems, say),
         arguments.out,
         seeds=arguments.seeds or 1,
         jobs=arguments.jobs or 1,

@@ -4,7 +4,7 @@ from tfrec.experiments.ablation import Ablation, ablate
 from tfrec.experiments.page import lines_of, page
 from tfrec.experiments.systems import System, read_systems
 from tfrec.experiments.table import Row, bar_chart, markdown, rows_of
-from tfrec.experiments.trained import Result, measure_baselines, train_systems
+from tfrec.experiments.trained import Result, measure_baselines, train_systems, which_fit
 
 __all__ = [
     "Ablation",
@@ -20,4 +20,5 @@ __all__ = [
     "read_systems",
     "rows_of",
     "train_systems",
+    "which_fit",
 ]

@@ -14,16 +14,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tfrec.baselines import STANDARD
 from tfrec.config.loading import load_config
 from tfrec.config.model import ModelConfig
-from tfrec.errors import RunError
+from tfrec.errors import DescriptionError, RunError
 from tfrec.evaluation import HeldOut, primary_metric, rank_baselines, rank_vectors, tuning_users
 from tfrec.evaluation.user_values import measure_users
 from tfrec.experiments.processes import run_in_processes
 from tfrec.experiments.systems import System
 from tfrec.schema import DataLayout, Split
-from tfrec.training import Run, load_run, train
+from tfrec.training import Run, check_fit, load_run, train
 from tfrec.training.checkpoints import write_atomically
 
-__all__ = ["Result", "measure_baselines", "train_systems"]
+__all__ = ["Result", "measure_baselines", "train_systems", "which_fit"]
 
 _FILE = "compared.json"
 _K = 20
@@ -53,6 +53,39 @@ class Result(BaseModel):
     parameters: int
     milliseconds: float
     seconds: float
+
+
+def which_fit(
+    data: str | Path,
+    systems: Sequence[System],
+    say: Callable[[str], None] = lambda line: None,
+) -> list[System]:
+    """Leaves out systems whose configuration asks for what the data hasn't.
+
+    Args:
+        data: Prepared data.
+        systems: What is to be compared.
+        say: Told what is left out, and why.
+
+    Returns:
+        The others, in their order.
+
+    Raises:
+        DescriptionError: None fits; the first one's error.
+    """
+    manifest = DataLayout(data).read_manifest()
+    fitting, errors = [], []
+    for system in systems:
+        try:
+            check_fit(system.config, manifest)
+        except DescriptionError as error:
+            errors.append(error)
+            say(f"left out: {system.label}: {error}")
+        else:
+            fitting.append(system)
+    if errors and not fitting:
+        raise errors[0]
+    return fitting
 
 
 def train_systems(

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec.losses.in_batch import MASKED
+from tfrec.losses.product_logsumexp import MASKED, product_logsumexp
 from tfrec.losses.weighted import weighted_mean
 
 __all__ = ["full_softmax"]
@@ -53,12 +53,15 @@ def full_softmax(
     if block is None:
         block = max(1, _SCORES // max(1, queries.shape[0] or 1024))
     own = tf.reduce_sum(queries * tf.gather(catalogue, targets), 1)
-    bias = tf.zeros([size]) if allowed is None else tf.where(allowed, 0.0, MASKED)
+    competing = catalogue
+    if allowed is not None:
+        # As one more coordinate: a pass over all scores costs what the product of two more does.
+        queries = tf.concat([queries, tf.ones_like(queries[:, :1])], 1)
+        competing = tf.concat([catalogue, tf.where(allowed, 0.0, MASKED)[:, None]], 1)
     if size <= block:
-        scores = tf.matmul(queries, catalogue, transpose_b=True) + bias[None, :]
-        total = tf.reduce_logsumexp(scores, 1)
+        total = product_logsumexp(queries, competing)
     else:
-        total = _blocked_logsumexp(queries, catalogue, bias, block)
+        total = _blocked_logsumexp(queries, competing, block)
     if allowed is not None:
         # A target that doesn't compete is added to those that do.
         total = tf.where(tf.gather(allowed, targets), total, _log_add(total, own))
@@ -71,28 +74,28 @@ def _log_add(left: Any, right: Any) -> Any:
 
 
 @tf.custom_gradient
-def _logsumexp(queries: Any, catalogue: Any, bias: Any, block: Any) -> Any:
+def _logsumexp(queries: Any, catalogue: Any, block: Any) -> Any:
     size = int(catalogue.shape[0])
     width = int(block)
     spans = [(start, min(start + width, size)) for start in range(0, size, width)]
     total = tf.fill(tf.shape(queries)[:1], MASKED)
     for start, end in spans:
-        scores = tf.matmul(queries, catalogue[start:end], transpose_b=True) + bias[start:end]
+        scores = tf.matmul(queries, catalogue[start:end], transpose_b=True)
         total = _log_add(total, tf.reduce_logsumexp(scores, 1))
 
-    def gradient(upstream: Any) -> tuple[Any, Any, None, None]:
+    def gradient(upstream: Any) -> tuple[Any, Any, None]:
+        weighed = upstream[:, None] * queries
         to_queries = tf.zeros_like(queries)
         to_catalogue = []
         for start, end in spans:
             part = catalogue[start:end]
-            scores = tf.matmul(queries, part, transpose_b=True) + bias[start:end]
-            shares = tf.exp(scores - total[:, None]) * upstream[:, None]
+            shares = tf.exp(tf.matmul(queries, part, transpose_b=True) - total[:, None])
             to_queries += tf.matmul(shares, part)
-            to_catalogue.append(tf.matmul(shares, queries, transpose_a=True))
-        return to_queries, tf.concat(to_catalogue, 0), None, None
+            to_catalogue.append(tf.matmul(shares, weighed, transpose_a=True))
+        return upstream[:, None] * to_queries, tf.concat(to_catalogue, 0), None
 
     return total, gradient
 
 
-def _blocked_logsumexp(queries: Any, catalogue: Any, bias: Any, block: int) -> Any:
-    return _logsumexp(queries, catalogue, bias, block)
+def _blocked_logsumexp(queries: Any, catalogue: Any, block: int) -> Any:
+    return _logsumexp(queries, catalogue, block)

@@ -6,12 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec.losses.product_logsumexp import MASKED, product_logsumexp
 from tfrec.losses.weighted import weighted_mean
 
-__all__ = ["MASKED", "in_batch_softmax"]
-
-# exp of it is 0 in float32, and it is finite, so that no gradient is NaN.
-MASKED = -1e9
+__all__ = ["in_batch_softmax"]
 
 
 def in_batch_softmax(
@@ -58,7 +56,6 @@ def in_batch_softmax(
         >>> round(float(in_batch_softmax(q, q)), 4)  # log(1 + exp(-1))
         0.3133
     """
-    rows = tf.range(tf.shape(queries)[0])
     candidates = _together(items, others)
     queries = tf.cast(queries, tf.float32) / tf.cast(temperature, tf.float32)
     own = None
@@ -79,16 +76,13 @@ def in_batch_softmax(
         # As one more coordinate: a pass over all scores costs what the product of two more does.
         queries = tf.concat([queries, tf.ones_like(queries[:, :1])], 1)
         candidates = tf.concat([candidates, -bias[:, None]], 1)
-    scores = tf.matmul(queries, candidates, transpose_b=True)
+    keep = None
     if item_ids is not None:
-        hits = item_ids[:, None] == _together(item_ids, other_ids)[None, :]
-        hits = tf.linalg.set_diag(hits, tf.zeros_like(item_ids, tf.bool))
-        # Added, not chosen: the gradient of a choice walks the scores twice more.
-        scores += tf.cast(hits, tf.float32) * MASKED
-    if own is not None:
-        scores = tf.concat([scores, own], 1)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=rows, logits=scores)
-    return weighted_mean(losses, weights)
+        keep = item_ids[:, None] != _together(item_ids, other_ids)[None, :]
+        keep = tf.linalg.set_diag(keep, tf.ones_like(item_ids, tf.bool))
+    positive = tf.reduce_sum(queries * candidates[: tf.shape(queries)[0]], -1)
+    total = product_logsumexp(queries, candidates, own=own, keep=keep)
+    return weighted_mean(total - positive, weights)
 
 
 def _together(first: Any, second: Any | None) -> Any:

@@ -6,6 +6,7 @@ from tfrec.training.catalogue import Catalogue
 from tfrec.training.defaults import resolve
 from tfrec.training.distillation import distill
 from tfrec.training.loop import TrainingResult, train
+from tfrec.training.options import check_fit
 from tfrec.training.run_directory import Run, RunLayout, load_run
 from tfrec.training.trainer import Trainer
 from tfrec.training.validation import Validation
@@ -17,6 +18,7 @@ __all__ = [
     "Trainer",
     "TrainingResult",
     "Validation",
+    "check_fit",
     "distill",
     "load_run",
     "resolve",

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from tfrec.config.model import ModelConfig
 from tfrec.errors import DescriptionError
+from tfrec.model import build_model
+from tfrec.schema import Manifest
+from tfrec.training.defaults import resolve
 
-__all__ = ["check_options"]
+__all__ = ["check_fit", "check_options"]
+
+
+def check_fit(config: ModelConfig, manifest: Manifest) -> None:
+    """Refuses a configuration that asks for what the data hasn't, before anything is written.
+
+    Args:
+        config: As it was read.
+        manifest: Of prepared data.
+
+    Raises:
+        DescriptionError: One line on the first that is wrong.
+    """
+    resolved, _ = resolve(config, manifest)
+    check_options(resolved)
+    build_model(resolved, manifest)
 
 
 def check_options(config: ModelConfig, replicas: int = 1) -> None:

@@ -39,6 +39,7 @@ class WandbLog:
                 remedy="pip install 'tfrec[wandb]'",
             ) from error
         folder.mkdir(parents=True, exist_ok=True)
+        self._service: Any = wandb
         self._run: Any = wandb.init(
             project=project,
             name=folder.name,
@@ -62,3 +63,5 @@ class WandbLog:
         trace: TracebackType | None,
     ) -> None:
         self._run.finish(exit_code=0 if error is None else 1)
+        # The log is another process', which on a busy machine still wrote it after `finish`.
+        self._service.teardown()
