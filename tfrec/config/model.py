@@ -15,6 +15,7 @@ from tfrec.config.augmentation import AugmentationConfig
 __all__ = [
     "ClosedFormConfig",
     "Component",
+    "GraphConfig",
     "ItemTowerConfig",
     "LossConfig",
     "ModelConfig",
@@ -91,6 +92,23 @@ class QueryTowerConfig(_Frozen):
     profile: bool = True
     context: bool = True
     towers: dict[str, Component] = Field(default_factory=dict)
+
+
+class GraphConfig(_Frozen):
+    """Ids spread over the graph of users and the items they liked in the train part (LightGCN).
+
+    A user's vector then sums over the user's items, in training those of the graph, else those of
+    the history that is given; so it takes the place of `query.history`.
+
+    Attributes:
+        layers: How far: 1 reaches a user's items, 3 what others like who like them.
+        max_positives: Positives of the train part that it may hold. Each step goes over all of
+            them, `2 · layers` times in either direction, and needs 8 bytes a positive and
+            dimension at once: 1 GB for 2 million of width 64.
+    """
+
+    layers: int = Field(3, ge=1, le=8)
+    max_positives: int = Field(2_000_000, ge=1)
 
 
 class LossConfig(_Frozen):
@@ -237,6 +255,7 @@ class ModelConfig(_Frozen):
     dimension: int | None = Field(None, ge=2, le=4096)
     item: ItemTowerConfig = ItemTowerConfig()
     query: QueryTowerConfig = QueryTowerConfig()
+    graph: GraphConfig | None = None
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()

@@ -73,14 +73,28 @@ class GraphPropagation(keras.layers.Layer):
         Returns:
             float [nodes, width].
         """
+        terms = self.powers(vectors)[0 if self.keep_input else 1 :]
+        return sum(terms[1:], terms[0]) / len(terms)
+
+    def powers(self, vectors: Any) -> list[Any]:
+        """What `call` is the mean of: x, A x, …, A^layers x, float [nodes, width] each."""
         x = ops.cast(vectors, self.compute_dtype)
         values = ops.cast(self.values, x.dtype)[:, None]
         rows, columns = ops.convert_to_tensor(self.ends[0]), ops.convert_to_tensor(self.ends[1])
-        terms = [x] if self.keep_input else []
+
+        def product(x: Any, to: Any, of: Any) -> Any:
+            return tf.math.unsorted_segment_sum(tf.gather(x, of) * values, to, self.nodes)
+
+        @tf.custom_gradient
+        def applied(x: Any) -> Any:
+            # The gather's own gradient is `IndexedSlices`, which would go on as one row an entry
+            # of A for each layer; Aᵀ times the gradient is the same sum with a row a node.
+            return product(x, rows, columns), lambda gradient: product(gradient, columns, rows)
+
+        terms = [x]
         for _ in range(self.layers_count):
-            x = tf.math.unsorted_segment_sum(tf.gather(x, columns) * values, rows, self.nodes)
-            terms.append(x)
-        return sum(terms[1:], terms[0]) / len(terms)
+            terms.append(applied(terms[-1]))
+        return terms
 
     def compute_output_shape(self, vectors_shape: Any) -> Any:
         """As the input."""

@@ -3,14 +3,17 @@
 from tfrec.model.building import build_model, build_neural_view
 from tfrec.model.content import history_content
 from tfrec.model.example import example_items, example_queries
+from tfrec.model.graph_view import GraphView
 from tfrec.model.id_embedding import IdEmbedding
 from tfrec.model.neural_view import NeuralView
 from tfrec.model.two_tower import ItemTower, QueryTower, TwoTower
-from tfrec.model.view import NORMALISED_SUFFIX, VECTOR_SUFFIX, View
+from tfrec.model.view import NORMALISED_SUFFIX, PROPAGATED, VECTOR_SUFFIX, View
 
 __all__ = [
     "NORMALISED_SUFFIX",
+    "PROPAGATED",
     "VECTOR_SUFFIX",
+    "GraphView",
     "IdEmbedding",
     "ItemTower",
     "NeuralView",

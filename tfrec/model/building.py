@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from tfrec.config.model import Component, ModelConfig
 from tfrec.errors import DescriptionError
 from tfrec.model.example import example_items, example_queries
+from tfrec.model.graph_view import GraphView
 from tfrec.model.neural_view import NeuralView
 from tfrec.model.two_tower import TwoTower
 from tfrec.model.view import View
@@ -71,6 +73,15 @@ def build_neural_view(config: ModelConfig, manifest: Manifest) -> NeuralView:
     history = build_history(query.history, width, events) if query.history else None
     profile = manifest.user_features if query.profile else ()
     context = manifest.context_features if query.context else ()
+    graph = config.graph
+    if graph is not None and manifest.positives.get("train", 0) > graph.max_positives:
+        raise DescriptionError(
+            "graph.max_positives",
+            "each step goes over all positives of the train part, which must be no more than"
+            f" {graph.max_positives:,}",
+            received=f"{manifest.positives['train']:,}",
+            remedy="Leave `graph` out, or allow them if a step may take so long",
+        )
     if history is None and not query.use_id and not profile:
         raise DescriptionError(
             "query",
@@ -78,7 +89,8 @@ def build_neural_view(config: ModelConfig, manifest: Manifest) -> NeuralView:
             received="none of them",
             remedy="Set `query.history` or `query.use_id`",
         )
-    return NeuralView(
+    make = NeuralView if graph is None else partial(GraphView, layers=graph.layers)
+    return make(
         width,
         items=manifest.items,
         users=manifest.users if query.use_id else 0,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 __all__ = ["IdEmbedding"]
@@ -60,6 +62,14 @@ class IdEmbedding(keras.layers.Layer):
         known = (ids >= 0) & (ids < self.rows)
         rows = tf.gather(self.table.value, tf.where(known, ids, tf.zeros_like(ids)))
         return rows * tf.cast(known, rows.dtype)[..., None]
+
+    def clear(self, rows: npt.NDArray[np.bool_]) -> None:
+        """Sets some rows to zero, as if their ids were out of range.
+
+        Args:
+            rows: bool [rows], which.
+        """
+        self.table.assign(np.where(rows[:, None], np.float32(0), self.table.numpy()))
 
     def compute_output_shape(self, ids_shape: Any) -> Any:
         """One row for each id."""

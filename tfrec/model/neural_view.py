@@ -142,8 +142,9 @@ class NeuralView(View):
             float32 [batch, dimension].
         """
         parts = self._said(inputs, training)
-        if self.history is not None:
-            parts.insert(0, ("history", self._history(inputs, training)))
+        history = self._history(inputs, training)
+        if history is not None:
+            parts.insert(0, ("history", history))
         output = ops.cast(parts[0][1], "float32")
         for _, part in parts[1:]:
             output = output + ops.cast(part, "float32")
@@ -155,14 +156,8 @@ class NeuralView(View):
 
     def query_parts(self, inputs: dict[str, Any]) -> QueryParts:
         """What `query` is the sum of; the length that it is divided by is taken as it is."""
-        others: Parts = {}
-        events = tf.zeros([*tf.unstack(tf.shape(inputs["history"])), self.width])
-        events = tf.ensure_shape(events, [None, inputs["history"].shape[1], self.width])
-        total = tf.zeros([tf.shape(inputs["history"])[0], self.width])
-        if self.history is not None:
-            found = event_parts(lambda some: self._history(some, False), inputs)
-            events, others = found
-            total += tf.reduce_sum(events, 1)
+        events, others = self._history_parts(inputs)
+        total = tf.reduce_sum(events, 1)
         for name, part in self._said(inputs, False):
             others[name] = others.get(name, 0.0) + tf.cast(part, tf.float32)
         total += sum(others.values())
@@ -179,7 +174,7 @@ class NeuralView(View):
         parts: list[tuple[str, Any]] = []
         if self.users:
             known = self._keep(inputs[schema.USER_INDEX] >= 0, self.id_dropout, training)
-            vector = self.user_table(inputs[schema.USER_INDEX])
+            vector = self._user_ids(inputs)
             parts.append((USER, _masked(vector, known)))
         for name, tower in self.profile_towers.items():
             vector = tower(inputs[name], training=training)
@@ -257,7 +252,7 @@ class NeuralView(View):
         if self.item_id:
             index = inputs[schema.ITEM_INDEX]
             masks[ID] = self._keep(index >= 0, self.id_dropout, training)
-            vectors[ID] = _masked(self.item_table(index), masks[ID])
+            vectors[ID] = _masked(self._item_ids(inputs), masks[ID])
         for name, tower in self.item_towers.items():
             if name + VECTOR_SUFFIX in inputs:
                 vectors[name] = inputs[name + VECTOR_SUFFIX]
@@ -297,12 +292,22 @@ class NeuralView(View):
         """Sets the history's content vectors, float32 [items, content]."""
         self.content_table.assign(content)
 
-    def _history(self, inputs: dict[str, Any], training: bool | None) -> Any:
+    def _item_ids(self, inputs: dict[str, Any]) -> Any:
+        """What items' ids stand for, [batch, width], whatever for those that are unknown."""
+        return self.item_table(inputs[schema.ITEM_INDEX])
+
+    def _user_ids(self, inputs: dict[str, Any]) -> Any:
+        """What users' ids stand for, [batch, width], whatever for those that are unknown."""
+        return self.user_table(inputs[schema.USER_INDEX])
+
+    def _history(self, inputs: dict[str, Any], training: bool | None) -> Any | None:
+        """What histories say, [batch, width], or None where none is read."""
+        if self.history is None:
+            return None
         history = inputs["history"]
         vectors = self.history_table(history)
         if self.content:
             vectors = vectors + ops.cast(self._content(tf.maximum(history, 0)), vectors.dtype)
-        assert self.history is not None
         return self.history(
             vectors,
             history >= 0,
@@ -310,6 +315,14 @@ class NeuralView(View):
             inputs.get("history_event"),
             training=training,
         )
+
+    def _history_parts(self, inputs: dict[str, Any]) -> QueryParts:
+        """What `_history` is the sum of, events [batch, length, width]."""
+        if self.history is not None:
+            return event_parts(lambda some: self._history(some, False), inputs)
+        events = tf.zeros([*tf.unstack(tf.shape(inputs["history"])), self.width])
+        shape = [None, inputs["history"].shape[1], self.width]
+        return QueryParts(tf.ensure_shape(events, shape), {})
 
     def _content(self, history: Any) -> Any:
         """Mapped content of items; the whole catalogue is mapped when that is fewer rows."""

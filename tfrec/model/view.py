@@ -8,7 +8,7 @@ import keras
 
 from tfrec.model.parts import Parts, QueryParts
 
-__all__ = ["NORMALISED_SUFFIX", "PLACED", "PLACED_PARTS", "VECTOR_SUFFIX", "View"]
+__all__ = ["NORMALISED_SUFFIX", "PLACED", "PLACED_PARTS", "PROPAGATED", "VECTOR_SUFFIX", "View"]
 
 # Beside a feature NAME, `NAME/vector` may give what its tower would have made of it.
 VECTOR_SUFFIX = "/vector"
@@ -16,6 +16,8 @@ VECTOR_SUFFIX = "/vector"
 NORMALISED_SUFFIX = "/normalised"
 # What one view has to say on another's vectors of items without behaviour, and its parts.
 PLACED, PLACED_PARTS = "placed", "placed/parts"
+# In training: what `GraphView.propagate` made of all ids, once for both sides of a step.
+PROPAGATED = "propagated"
 
 
 class View(keras.layers.Layer):

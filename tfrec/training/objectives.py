@@ -15,7 +15,7 @@ from tfrec.config.model import LossConfig
 from tfrec.input import TARGET_WEIGHT
 from tfrec.losses import bce_loss, bpr_loss, full_softmax, in_batch_softmax
 from tfrec.losses.retrieval_task import retrieval_task
-from tfrec.model import TwoTower
+from tfrec.model import PROPAGATED, TwoTower
 from tfrec.training.catalogue import Catalogue
 from tfrec.training.negatives import HardPool, NegativeCache
 from tfrec.training.replicas import from_others, replica_count
@@ -115,22 +115,28 @@ class Objective(keras.layers.Layer):
 
         Args:
             queries: float [batch, D].
-            data: A batch of `Windows`.
+            data: A batch of `Windows`; with a graph, `propagated` too (see `GraphView`).
 
         Returns:
             float32 scalar.
         """
         return self._kind(queries, data)
 
-    def items(self, rows: Any) -> Any:
-        """Vectors of items of the catalogue, as in training."""
-        return self._tower(self._catalogue.augmented(self._catalogue.gather(rows), self.draws))
+    def items(self, rows: Any, data: dict[str, Any]) -> Any:
+        """Vectors of items of the catalogue, as in a training step on a batch."""
+        return self._embedded(self._catalogue.gather(rows), data)
+
+    def _embedded(self, inputs: dict[str, Any], data: dict[str, Any]) -> Any:
+        inputs = self._catalogue.augmented(inputs, self.draws)
+        if PROPAGATED in data:
+            inputs = {**inputs, PROPAGATED: data[PROPAGATED]}
+        return self._tower(inputs)
 
     def _full(self, queries: Any, data: dict[str, Any]) -> Any:
         return full_softmax(
             queries,
             tf.gather(self._place, data[schema.ITEM_INDEX]),
-            self._tower(self._catalogue.augmented(self._target_inputs, self.draws)),
+            self._embedded(self._target_inputs, data),
             weights=data[TARGET_WEIGHT],
             temperature=self.temperature,
         )
@@ -139,7 +145,7 @@ class Objective(keras.layers.Layer):
         config, rows, weights = self._loss, data[schema.ITEM_INDEX], data[TARGET_WEIGHT]
         own_ids = self._draw_hard(data)
         drawn = self._draw(config.negatives) if config.negatives else rows[:0]
-        items, uniform, hard = self._embed(rows, drawn, own_ids)
+        items, uniform, hard = self._embed(rows, drawn, own_ids, data)
         others, ids, never = [uniform], [drawn], [tf.zeros_like(drawn, tf.float32)]
         if replica_count() > 1:
             others.append(from_others(items))
@@ -192,7 +198,7 @@ class Objective(keras.layers.Layer):
         rows, weights = data[schema.ITEM_INDEX], data[TARGET_WEIGHT]
         total = self._task(
             queries,
-            self.items(rows),
+            self.items(rows, data),
             sample_weight=weights,
             candidate_sampling_probability=tf.gather(self._share, rows)
             if self._loss.log_q
@@ -207,7 +213,7 @@ class Objective(keras.layers.Layer):
         rows = data[schema.ITEM_INDEX]
         drawn = self._draw(self._loss.negatives or int(rows.shape[0]))
         own_ids = self._draw_hard(data)
-        items, uniform, hard = self._embed(rows, drawn, own_ids)
+        items, uniform, hard = self._embed(rows, drawn, own_ids, data)
         more: dict[str, Any] = {}
         if own_ids is not None:
             more["own_negatives"] = hard
@@ -222,13 +228,15 @@ class Objective(keras.layers.Layer):
             **more,
         )
 
-    def _embed(self, rows: Any, drawn: Any, own: Any | None) -> tuple[Any, Any, Any]:
+    def _embed(
+        self, rows: Any, drawn: Any, own: Any | None, data: dict[str, Any]
+    ) -> tuple[Any, Any, Any]:
         """Vectors of the rows' items, the drawn and the mined, by one call of the tower."""
         asked = [rows, drawn]
         if own is not None:
             asked.append(tf.maximum(tf.reshape(own, [-1]), 0))
         sizes = [part.shape[0] if part.shape[0] is not None else tf.size(part) for part in asked]
-        parts = tf.split(self.items(tf.concat(asked, 0)), sizes)
+        parts = tf.split(self.items(tf.concat(asked, 0), data), sizes)
         hard = None
         if own is not None:
             hard = tf.reshape(parts[2], [-1, own.shape[1], parts[2].shape[1]])

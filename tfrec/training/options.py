@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from tfrec.config.model import ModelConfig
 from tfrec.errors import DescriptionError
 from tfrec.model import build_model
@@ -66,6 +69,8 @@ def check_options(config: ModelConfig, replicas: int = 1) -> None:
             received="balance: 0",
             remedy="Set optimizer.balance=0.3 too",
         )
+    if config.graph is not None:
+        _check_graph(config)
     if (optimizer.balance or optimizer.modality_rates) and (optimizer.average or replicas > 1):
         raise DescriptionError(
             "optimizer.balance, optimizer.modality_rates",
@@ -81,3 +86,23 @@ def check_options(config: ModelConfig, replicas: int = 1) -> None:
             received=str(size),
             remedy=f"Set training.batch_size={max(size // parts, 1) * parts}",
         )
+
+
+def _check_graph(config: ModelConfig) -> None:
+    query = config.query
+    rules: tuple[tuple[str, Any, Any, str], ...] = (
+        ("item.use_id", config.item.use_id, True, "ids are what a graph spreads"),
+        ("query.use_id", query.use_id, True, "ids are what a graph spreads"),
+        ("query.history", query.history, None, "with a graph a user is a sum over the history"),
+        ("query.negatives", query.negatives, False, "a graph and its histories are of likes"),
+        ("optimizer.balance", config.optimizer.balance, 0, "it asks for vectors outside of a step"),
+    )
+    for where, value, wanted, why in rules:
+        if value != wanted:
+            shown = json.dumps(wanted)
+            raise DescriptionError(
+                where,
+                f"{why}, so it must be {shown} beside `graph`",
+                received=str(getattr(value, "type", value)).lower(),
+                remedy=f"Set {where}={shown}, or leave `graph` out",
+            )

@@ -18,7 +18,7 @@ from tfrec.evaluation.compressed_rows import CompressedRows
 from tfrec.evaluation.top_k import top_k
 from tfrec.input import ItemTable, Timelines, Windows, query_inputs
 from tfrec.input.augmentation import Augmenter
-from tfrec.model import NeuralView, build_model, history_content
+from tfrec.model import GraphView, NeuralView, build_model, history_content
 from tfrec.model.building import used_features
 from tfrec.schema import Manifest
 from tfrec.towers import (
@@ -42,6 +42,7 @@ from tfrec.training.run_directory import RunLayout
 from tfrec.training.scalar_log import ScalarLog
 from tfrec.training.strategies import is_chief
 from tfrec.training.trainer import Trainer
+from tfrec.training.user_item_graph import UserItemGraph
 from tfrec.training.validation import Validation
 from tfrec.training.warm_start import keep_vocabularies, warm_start
 
@@ -158,6 +159,12 @@ class Session:
                 self.windows.steps_per_epoch,
                 static_shapes=isinstance(strategy, tf.distribute.TPUStrategy),
             )
+            if neural.users:
+                liked = timelines.positives()
+                counts = np.bincount(liked.user_index[liked.rows], minlength=neural.users)
+                # Nothing trains them: they stay as unknown users are.
+                neural.user_table.clear(counts == 0)
+            graph = UserItemGraph(neural, timelines) if isinstance(neural, GraphView) else None
             self._trainer = Trainer(
                 self.model,
                 self._catalogue,
@@ -169,6 +176,7 @@ class Session:
                 micro_batches=training.micro_batches,
                 seed=training.seed,
                 balance=_balance(config, neural, self._catalogue),
+                graph=graph,
             )
             dense.build(self._trainer.dense_variables)
             self._trainer.compile(
@@ -330,6 +338,7 @@ class Session:
         """Asks the model for each user's highest unseen items."""
         pool, query = self._trainer.objective.hard, self._config.query
         assert pool is not None
+        self._trainer.settle()
         past = self._timelines if query.negatives else self._timelines.positives()
         seen = CompressedRows.from_pairs(
             self._timelines.rows, self._timelines.item_index, rows=len(past)

@@ -14,12 +14,13 @@ import tensorflow as tf
 from tfrec import schema
 from tfrec.config.model import LossConfig
 from tfrec.input import TARGET_WEIGHT
-from tfrec.model import TwoTower
+from tfrec.model import PROPAGATED, TwoTower
 from tfrec.optimizers import RowOptimizer
 from tfrec.training.balancing import ModalityBalance
 from tfrec.training.catalogue import Catalogue
 from tfrec.training.objectives import Objective
 from tfrec.training.replicas import total
+from tfrec.training.user_item_graph import UserItemGraph
 
 __all__ = ["Trainer"]
 
@@ -28,7 +29,8 @@ class Trainer(keras.Model):
     """A two-tower model with what it takes to train it by Keras' `fit`.
 
     `compile(optimizer=…)` takes the optimizer of dense weights; embedding tables, the weights
-    called `table`, go to `table_optimizer` with their sparse gradients. Under a strategy a step's
+    called `table`, go to `table_optimizer` with their sparse gradients, or, where a graph spreads
+    them, with gradients of all rows, which it applies to all. Under a strategy a step's
     loss is the mean over all replicas' rows, as one of the whole batch would have it.
 
     Args:
@@ -43,6 +45,8 @@ class Trainer(keras.Model):
         micro_batches: Equal parts that a batch is computed in before the weights move.
         seed: Of sampled negatives.
         balance: Multiplies the steps of modalities' own weights.
+        graph: Spreads the ids, if any does; a step asks it once (with micro-batches, once for
+            each).
     """
 
     def __init__(
@@ -58,10 +62,12 @@ class Trainer(keras.Model):
         micro_batches: int = 1,
         seed: int = 0,
         balance: ModalityBalance | None = None,
+        graph: UserItemGraph | None = None,
     ) -> None:
         super().__init__(name="trainer")
         self.model = model
         self.balance = balance
+        self.graph = graph
         self.table_optimizer = table_optimizer
         self.micro_batches = micro_batches
         self.objective = Objective(
@@ -120,9 +126,17 @@ class Trainer(keras.Model):
         """The first step whose loss was no number; -1 when there was none."""
         return int(self._bad_step.numpy())
 
+    def settle(self) -> None:
+        """Lets vectors outside of training follow the weights, where a graph spreads these."""
+        if self.graph is not None:
+            self.graph.settle()
+
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Within the block the model has the moving averages of its weights, if they are kept."""
+        """Within the block the model has the moving averages of its weights, if they are kept.
+
+        Its vectors are settled.
+        """
         dense = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         groups: list[tuple[Any, list[Any]]] = [
             (dense, self._dense),
@@ -136,6 +150,7 @@ class Trainer(keras.Model):
                     kept.append((variable, np.array(variable.numpy())))
                     variable.assign(value)
         try:
+            self.settle()
             yield
         finally:
             for variable, value in kept:
@@ -144,7 +159,7 @@ class Trainer(keras.Model):
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """Scores of rows' own query and item, float32 [batch]."""
         queries = self.model.query_tower(inputs, training=training)
-        items = self.objective.items(inputs[schema.ITEM_INDEX])
+        items = self.objective.items(inputs[schema.ITEM_INDEX], inputs)
         return tf.reduce_sum(queries * items, -1)
 
     def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +212,8 @@ class Trainer(keras.Model):
     def _gradients(self, data: dict[str, Any], whole: Any, variables: list[Any]) -> Any:
         """A part's share of the batch's loss, and its gradients."""
         with tf.GradientTape() as tape:
+            if self.graph is not None:
+                data = {**data, PROPAGATED: self.graph.propagated()}
             queries = self.model.query_tower(data, training=True)
             share = tf.math.divide_no_nan(tf.reduce_sum(data[TARGET_WEIGHT]), whole)
             loss = self.objective(queries, data) * share
