@@ -27,6 +27,7 @@ ITEMS, USERS, EVENTS = 40, 40, 8
 GENRES = "vocabulary/genres.txt"
 SMALL = ["dimension=8", "training.epochs=1", "training.batch_size=64"]
 CONTENT = {"embed_item", "item_parts", "similar_to_content"}
+WITHOUT_CONTENT = {"ids", "lightgcn", "matrix-factorization"}
 ALWAYS = {
     "recommend",
     "recommend_from_history",
@@ -79,7 +80,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["content", "ids", "large", "multimodal", "pointwise", "sequence"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "content",
+        "ids",
+        "large",
+        "lightgcn",
+        "matrix-factorization",
+        "multimodal",
+        "pointwise",
+        "sequence",
+    ],
+)
 def test_a_config_answers_alike_in_keras_a_session_and_the_server(
     data: Path, tmp_path: Path, name: str
 ) -> None:
@@ -88,7 +101,8 @@ def test_a_config_answers_alike_in_keras_a_session_and_the_server(
     train(data, tmp_path / "run", config, progress=False)
     done = export_run(tmp_path / "run", tmp_path / name, force=True)
     assert done.verification.largest_difference < 1e-4
-    assert set(done.signatures) >= ALWAYS and (set(done.signatures) >= CONTENT) == (name != "ids")
+    assert set(done.signatures) >= ALWAYS
+    assert (set(done.signatures) >= CONTENT) == (name not in WITHOUT_CONTENT)
     options = ServerOptions(model_name=name, model_base_path=tmp_path / name, port=0)
     asked: Counter[str] = Counter()
     with (

@@ -22,7 +22,7 @@ OPTIONS = ["--config", "ids", "--set", "training.batch_size=64", "--set", "dimen
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["in_batch", "full"])
+@pytest.mark.parametrize("kind", ["in_batch", "full", "graph"])
 def test_two_replicas_equal_one_of_double_batch(kind: str) -> None:
     """Loss, tables and their averages: negatives are the whole batch's, weights one mean's."""
     done = subprocess.run(

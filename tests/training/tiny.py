@@ -8,13 +8,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tests.input.test_windows import timelines
 from tfrec.config.model import LossConfig
 from tfrec.input import ItemTable
-from tfrec.model import NeuralView, TwoTower
+from tfrec.model import GraphView, NeuralView, TwoTower
 from tfrec.optimizers import AveragedAdamW, RowAdagrad
 from tfrec.training import Catalogue, Trainer
+from tfrec.training.user_item_graph import UserItemGraph
 
 ITEMS, USERS = 12, 6
+# Item, time and label of each user's events.
+LIKED = [[((u + 5 * k) % ITEMS, k, 1.0) for k in range(8)] for u in range(USERS)]
 
 
 def tiny_trainer(
@@ -26,16 +30,18 @@ def tiny_trainer(
     static: bool = False,
     batch_size: int = 8,
     never: tuple[int, ...] = (),
+    graph: bool = False,
 ) -> Trainer:
     """Compiled, to be called step by step; the same weights each time.
 
-    Items `never` are no targets.
+    Items `never` are no targets. With `graph` ids are spread over `LIKED`.
     """
     keras.utils.set_random_seed(0)
-    view = NeuralView(4, items=ITEMS, users=USERS, item_bias=item_bias, name="neural")
+    kind: Any = GraphView if graph else NeuralView
+    view = kind(4, items=ITEMS, users=USERS, item_bias=item_bias, name="neural")
     model = TwoTower({"neural": view})
     one = tf.constant([0])
-    model.build_layers({"user_index": one, "item_index": one})
+    model.build_layers({"user_index": one, "item_index": one, "history": one[:, None]})
     zeros = np.zeros(ITEMS, np.int64)
     table = ItemTable(np.empty(ITEMS, object), zeros + 1, zeros, zeros, {}, {}, {}, {})
     counts = np.arange(1, ITEMS + 1, dtype=np.float64)
@@ -49,6 +55,7 @@ def tiny_trainer(
         users=USERS,
         batch_size=batch_size,
         micro_batches=micro_batches,
+        graph=UserItemGraph(view, timelines(LIKED)) if graph else None,
     )
     dense = AveragedAdamW(0.01, average=average)
     if trainer.dense_variables:
@@ -64,4 +71,5 @@ def batch(size: int, *, seed: int = 0) -> dict[str, Any]:
         "user_index": tf.constant(random.integers(0, USERS, size), tf.int32),
         "item_index": tf.constant(random.permutation(ITEMS)[:size], tf.int32),
         "target_weight": tf.constant(1.0 + np.arange(size) % 2, tf.float32),
+        "history": tf.zeros([size, 0], tf.int32),
     }

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.input.test_windows import timelines
-from tests.training.tiny import ITEMS, USERS, tiny_trainer
+from tests.training.tiny import LIKED, tiny_trainer
 from tfrec.config.model import LossConfig
 from tfrec.input import Windows
 from tfrec.training.strategies import make_strategy
@@ -27,15 +27,14 @@ def main(kind: Any) -> None:
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
-    data = timelines([[((u + 5 * k) % ITEMS, k, 1.0) for k in range(8)] for u in range(USERS)])
-    windows = Windows(data, length=0, batch_size=8)
-    cache = 16 if kind == "in_batch" else 0
-    loss = LossConfig(type=kind, cache=cache, temperature=0.5)
+    windows = Windows(timelines(LIKED), length=0, batch_size=8)
+    cache, graph = 16 if kind == "in_batch" else 0, kind == "graph"
+    loss = LossConfig(type="full" if graph else kind, cache=cache, temperature=0.5)
     found = []
     for name in ("one", "mirrored"):
         strategy = make_strategy(name)
         with strategy.scope():
-            trainer = tiny_trainer(loss, average=0.5)
+            trainer = tiny_trainer(loss, average=0.5, graph=graph)
         if name == "one":
             batches: Any = windows.dataset(0, 6)
         else:

@@ -16,7 +16,7 @@ def find_model_config(name_or_path: str) -> Path:
 
     Args:
         name_or_path: `my/model.yaml`, or `ids`, `content`, `multimodal`, `sequence`, `large`,
-            `pointwise`.
+            `pointwise`, `matrix-factorization`, `lightgcn`.
 
     Raises:
         DescriptionError: Neither exists; the message lists the shipped names.
