@@ -151,9 +151,8 @@ class Session:
             if neural.content:
                 neural.set_content(history_content(items, names, neural.content, vectors))
             self._catalogue = Catalogue(items, towers, vectors, augment)
-            # TensorFlow's graph of Keras' loop loses its inputs where workers meet inside it.
-            several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-            steps_a_call = 1 if several else _STEPS_A_CALL
+            # TensorFlow's graph of Keras' loop loses its inputs where replicas meet inside it.
+            steps_a_call = 1 if strategy.num_replicas_in_sync > 1 else _STEPS_A_CALL
             sparse, dense = build_optimizers(
                 config,
                 self.windows.steps_per_epoch,
