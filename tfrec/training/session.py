@@ -403,10 +403,18 @@ def _told(name: str, result: Distilled) -> str:
 
 
 def _with_prepared_profile(timelines: Timelines, towers: Mapping[str, Tower]) -> Timelines:
-    """Texts as word indices: hashing them anew in each step cost as much as all other towers."""
+    """What the towers read; texts as word indices.
+
+    Hashing them anew in each step cost as much as all other towers, and XLA takes no strings.
+    """
     texts = {
         name: prepare(tower, timelines.profile[name])
         for name, tower in towers.items()
         if timelines.profile[name].dtype == object and len(timelines)
     }
-    return replace(timelines, profile={**timelines.profile, **texts})
+    present = timelines.profile_present
+    return replace(
+        timelines,
+        profile={name: texts.get(name, timelines.profile[name]) for name in towers},
+        profile_present={name: present[name] for name in towers},
+    )
