@@ -152,7 +152,8 @@ class Session:
                 neural.set_content(history_content(items, names, neural.content, vectors))
             self._catalogue = Catalogue(items, towers, vectors, augment)
             # TensorFlow's graph of Keras' loop loses its inputs where replicas meet inside it.
-            steps_a_call = 1 if strategy.num_replicas_in_sync > 1 else _STEPS_A_CALL
+            kinds = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
+            steps_a_call = 1 if isinstance(strategy, kinds) else _STEPS_A_CALL
             sparse, dense = build_optimizers(
                 config,
                 self.windows.steps_per_epoch,
