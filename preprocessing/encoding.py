@@ -211,7 +211,7 @@ def encode_feature(
     index, firsts = _unique(hashes)
     save_array(work / f"index-{name}.npy", index)
     folder = work / f"encoded-{name}"
-    store = None if cache is None else _store(cache, encoder)
+    store = None if cache is None else _store(cache, encoder, config)
     known = {} if store is None else store.find(list(firsts))
     missing = [value for value in firsts if value not in known]
     step = _TEXTS if config.modality == "text" else _MEDIA
@@ -248,8 +248,10 @@ def encode_feature(
     return encoder
 
 
-def _store(cache: Path, encoder: Encoder) -> ContentCache:
-    depends_on = {
+def _store(cache: Path, encoder: Encoder, config: FeatureConfig) -> ContentCache:
+    # What the description keeps of a file; the rest is the encoder's own affair.
+    kept = {"audio": ("seconds",), "video": ("seconds", "frames")}.get(config.modality, ())
+    depends_on = {name: getattr(config, name) for name in kept} | {
         "encoder": encoder.fingerprint,
         "modality": encoder.modality,
         "tensorflow": tf.__version__,

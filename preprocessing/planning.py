@@ -306,7 +306,11 @@ def _check_features(features: dict[str, FeatureConfig], encode: bool) -> None:
             require_decoder(config, name)
     if encode and any(config.encoder for config in features.values()):
         from preprocessing.encoding import load_encoder
+        from tfrec.encoders.speech import check_sample_rate
 
-        for config in features.values():
+        for name, config in features.items():
             if config.encoder is not None:
-                load_encoder(config.encoder, config.modality, config.max_length)
+                encoder = load_encoder(config.encoder, config.modality, config.max_length)
+                if encoder.sample_rate is not None:
+                    where = f"items.features.{name}.encoder {config.encoder}"
+                    check_sample_rate(where, encoder.sample_rate, config.sample_rate)

@@ -88,3 +88,45 @@ def write_keras_hub_image(folder: Path) -> Path:
         backbone=backbone, num_classes=2, preprocessor=preprocessor
     ).save_to_preset(str(folder))
     return folder
+
+
+def shake(backbone: keras.Model) -> keras.Model:
+    """Biases of zero and scales of one would hide what forgets them."""
+    rng = np.random.default_rng(5)
+    for weight in backbone.weights:
+        weight.assign_add(0.2 * rng.standard_normal(weight.shape).astype(np.float32))
+    return backbone
+
+
+def write_keras_hub_whisper(
+    folder: Path, *, layers: int = 2, bands: int = 20, rate: int = 16_000
+) -> Path:
+    """A small Whisper of 20 bands whose window is one second: 100 steps, 50 frames."""
+    keras.utils.set_random_seed(3)
+    backbone = keras_hub.models.WhisperBackbone(
+        vocabulary_size=50, num_layers=layers, num_heads=2, hidden_dim=8, intermediate_dim=16,
+        num_mels=20, max_encoder_sequence_length=100, max_decoder_sequence_length=16,
+    )  # fmt: skip
+    converter = keras_hub.layers.WhisperAudioConverter(
+        num_mels=bands, sampling_rate=rate, max_audio_length=1
+    )
+    for part in (shake(backbone), converter):
+        part.save_to_preset(str(folder))
+    return folder
+
+
+def write_keras_hub_moonshine(
+    folder: Path, *, layers: int = 2, rate: int = 16_000, do_normalize: bool = False
+) -> Path:
+    """A small Moonshine."""
+    keras.utils.set_random_seed(4)
+    backbone = keras_hub.models.MoonshineBackbone(
+        vocabulary_size=50, filter_dim=8, encoder_num_layers=layers, decoder_num_layers=1,
+        hidden_dim=8, intermediate_dim=16, encoder_num_heads=2, decoder_num_heads=2,
+    )  # fmt: skip
+    converter = keras_hub.layers.MoonshineAudioConverter(
+        sampling_rate=rate, do_normalize=do_normalize
+    )
+    for part in (shake(backbone), converter):
+        part.save_to_preset(str(folder))
+    return folder

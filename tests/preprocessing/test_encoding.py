@@ -15,13 +15,21 @@ from PIL import Image
 
 from preprocessing import encoding
 from preprocessing.records import examples, vector
+from tests.encoders.presets import write_keras_hub_whisper
 from tests.preprocessing.service import Service, items_of
 from tfrec.config import FeatureConfig
-from tfrec.errors import CorruptDataError, EncoderNotFoundError
+from tfrec.encoders import resolve
+from tfrec.errors import CorruptDataError, DescriptionError, EncoderNotFoundError
+from tfrec.export.raw_features import RawFeatures
 from tfrec.input import ItemTable
 from tfrec.input.prepared import encoded
 from tfrec.input.records import Column
 from tfrec.schema import FeatureSpec
+
+pytestmark = pytest.mark.filterwarnings(
+    # h5py copies Keras variables by a protocol of NumPy 1.
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
 
 
 class FakeEncoder:
@@ -32,6 +40,7 @@ class FakeEncoder:
         self.dimension = 3
         self.fingerprint = f"fake-{handle}"
         self.image_size = (20, 10) if modality == "image" else None
+        self.sample_rate = 8000 if modality == "audio" else None
         self.seen: list[int] = []
 
     def encode(self, batch: Any, batch_size: int) -> np.ndarray:
@@ -98,6 +107,51 @@ def test_no_encode_leaves_raw_media(tmp_path: Path, encoders: dict[str, FakeEnco
     assert encoders == {}
     assert manifest.item_feature("cover").encoded_dim is None
     assert "cover/encoded" not in items_of(tmp_path / "out")["a"]
+
+
+def service_with_sounds(folder: Path, **options: Any) -> Service:
+    """A sound at the model's rate, one at half of it, and two items without."""
+    service = Service.of_three_users(folder)
+    (folder / "clips").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, rate, length in (("a", 16_000, 6000), ("b", 8000, 4500)):
+        wave = rng.uniform(-0.5, 0.5, (length, 1)).astype(np.float32)
+        (folder / "clips" / f"{name}.wav").write_bytes(tf.audio.encode_wav(wave, rate).numpy())
+    preset = write_keras_hub_whisper(folder / "whisper")
+    clip = {"modality": "audio", "path": "clips/{item_id}.wav", "encoder": str(preset), **options}
+    service.description = {"items": {"features": {"clip": clip}}}
+    return service
+
+
+@pytest.mark.slow
+def test_a_speech_model_hears_the_same_in_preprocessing_and_in_the_served_graph(
+    tmp_path: Path,
+) -> None:
+    """Files of two rates; vectors of their first fifth of a second, in the cache, aren't taken."""
+    cache = tmp_path / "cache"
+    service = service_with_sounds(tmp_path / "raw", seconds=0.2)
+    service.prepare(tmp_path / "short", cache=cache)
+    service.description["items"]["features"]["clip"]["seconds"] = 0.5
+    manifest = service.prepare(tmp_path / "out", cache=cache)
+    spec = manifest.item_feature("clip")
+    graph = RawFeatures((spec,), {}, {"clip": resolve(str(spec.config.encoder), "audio")})
+    files = [(tmp_path / "raw" / "clips" / f"{name}.wav").read_bytes() for name in "ab"]
+    served = tf.function(graph.prepare)({"clip": tf.constant([*files, b""])})
+    items, shorter = items_of(tmp_path / "out"), items_of(tmp_path / "short")
+    for row, name in enumerate("ab"):
+        vector = items[name]["clip/encoded"]
+        np.testing.assert_allclose(served["clip"][row], vector, atol=1e-5)
+        assert np.abs(np.subtract(vector, shorter[name]["clip/encoded"])).max() > 1e-3
+    assert served["clip/present"].numpy().tolist() == [True, True, False]
+    assert "clip/encoded" not in items["c"] and not served["clip"][2].numpy().any()
+
+
+def test_sounds_of_another_rate_than_the_models_are_refused_first(tmp_path: Path) -> None:
+    """It would hear another pitch; said before anything is read."""
+    service = service_with_sounds(tmp_path / "raw", sample_rate=8000)
+    service.interactions = []
+    with pytest.raises(DescriptionError, match=r"clip.*16000 samples.*`sample_rate: 8000`"):
+        service.prepare(tmp_path / "out")
 
 
 def test_comments_may_have_an_encoder(tmp_path: Path, encoders: dict[str, FakeEncoder]) -> None:

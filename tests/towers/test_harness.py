@@ -16,7 +16,12 @@ import tensorflow as tf
 
 import tfrec.towers
 from tests import harness
-from tests.encoders.presets import write_huggingface_bert, write_keras_hub_image
+from tests.encoders.presets import (
+    write_huggingface_bert,
+    write_keras_hub_image,
+    write_keras_hub_moonshine,
+    write_keras_hub_whisper,
+)
 from tfrec.config.dataset import FeatureConfig
 from tfrec.config.model import Component
 from tfrec.registry import lookup, names
@@ -61,10 +66,11 @@ VARIANTS: list[dict[str, Any]] = [{"type": name} for name in names("tower")] + [
     {"type": "pretrained_text", "tuning": "lora", "rank": 2, "pooling": "attention"},
     {"type": "pretrained_text", "tuning": "all", "pooling": "max"},
     {"type": "pretrained_image", "tuning": "all", "pooling": "attention"},
+    {"type": "pretrained_audio", "handle": "moonshine", "tuning": "all", "pooling": "attention"},
 ]
 # An eager pass over these takes a hundred small ops; the quick suite has the others.
 HEAVY = {"audio_crnn", "audio_transformer", "frames", "image_transformer", "text_rnn"}
-HEAVY |= {"pretrained_image", "pretrained_text", "text_transformer"}
+HEAVY |= {"pretrained_audio", "pretrained_image", "pretrained_text", "text_transformer"}
 CASES = [
     pytest.param(variant, marks=pytest.mark.slow) if variant["type"] in HEAVY else variant
     for variant in VARIANTS
@@ -91,23 +97,31 @@ def files() -> Path:
     (folder / "vectors.txt").write_text("\n".join(lines))
     write_huggingface_bert(folder / "bert")
     write_keras_hub_image(folder / "resnet")
+    write_keras_hub_whisper(folder / "whisper", layers=1, rate=8000)
+    write_keras_hub_moonshine(folder / "moonshine", layers=1, rate=8000)
     return folder
 
 
-def needed(name: str) -> dict[str, Any]:
-    """Options that have no default, or too large a one."""
-    given = {"word_vectors": ("path", "vectors.txt"), "pretrained_text": ("handle", "bert")}
-    given["pretrained_image"] = ("handle", "resnet")
-    if name not in given:
-        return SMALL.get(name, {})
-    option, file = given[name]
-    return {option: str(files() / file)}
+FILES = {
+    "word_vectors": ("path", "vectors.txt"),
+    "pretrained_text": ("handle", "bert"),
+    "pretrained_image": ("handle", "resnet"),
+    "pretrained_audio": ("handle", "whisper"),
+}
+
+
+def options_of(variant: dict[str, Any]) -> dict[str, Any]:
+    """With those that have no default, or too large a one."""
+    name = variant["type"]
+    if name not in FILES:
+        return {**SMALL.get(name, {}), **variant}
+    option, file = FILES[name]
+    return {**variant, option: str(files() / variant.get(option, file))}
 
 
 def make(variant: dict[str, Any]) -> Tower:
     kind = kind_of(variant)
-    component = Component(**{**needed(variant["type"]), **variant})
-    tower = build_tower(spec_of(kind), component, DIMENSION)
+    tower = build_tower(spec_of(kind), Component(**options_of(variant)), DIMENSION)
     if isinstance(tower, NeighboursTower):
         tower.remember(INPUTS["vector"].numpy())
     for layer in tower._flatten_layers():

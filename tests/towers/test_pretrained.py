@@ -1,8 +1,9 @@
-"""Towers over what others have trained: files of word vectors, language and image models."""
+"""Towers over what others have trained: word vectors, models of language, pictures and sound."""
 
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -10,10 +11,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.encoders.presets import write_huggingface_bert, write_keras_hub_image
+from tests.encoders.presets import (
+    write_huggingface_bert,
+    write_keras_hub_image,
+    write_keras_hub_moonshine,
+    write_keras_hub_whisper,
+)
 from tfrec.encoders import resolve
 from tfrec.errors import DescriptionError, EncoderNotFoundError
 from tfrec.towers import (
+    PretrainedAudioTower,
     PretrainedImageTower,
     PretrainedTextTower,
     TokenPooling,
@@ -184,6 +191,60 @@ def test_the_image_tower_reads_what_the_encoder_reads(tmp_path: Path) -> None:
         PretrainedImageTower(4, handle=folder, tuning="lora")
     with pytest.raises(DescriptionError, match=r"a text tower needs a text model"):
         PretrainedTextTower(4, handle=folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [write_keras_hub_whisper, write_keras_hub_moonshine])
+def test_the_audio_tower_reads_what_the_encoder_reads(
+    tmp_path: Path, write: Callable[[Path], Path]
+) -> None:
+    """The same half of the model, the same mean over frames with sound, before its unit length."""
+    folder = str(write(tmp_path / "speech"))
+    tower = PretrainedAudioTower(4, handle=folder)
+    sounds = np.random.default_rng(0).integers(-9000, 9000, (3, 9000)).astype(np.int16)
+    sounds[1, 4000:] = 0
+    tower(tf.constant(sounds))
+    features = tower.features(tf.constant(sounds), None).numpy()
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    np.testing.assert_allclose(features, resolve(folder, "audio").encode(sounds), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("write", "last"),
+    [
+        (write_keras_hub_whisper, {"transformer_encoder_layer_1", "encoder_layer_norm"}),
+        (write_keras_hub_moonshine, {"encoder_block_1", "encoder_final_layer_norm"}),
+    ],
+)
+def test_what_is_tuned_of_a_speech_model(
+    tmp_path: Path, write: Callable[[Path], Path], last: set[str]
+) -> None:
+    """Its encoder alone: no decoder, no computed sinusoids; `last` takes the final norm along."""
+    folder = str(write(tmp_path / "speech"))
+    layers = {}
+    for tuning in ("none", "last", "lora", "all"):
+        tower = PretrainedAudioTower(4, handle=folder, tuning=tuning, layers=1, rank=2)
+        paths = [weight.path for weight in tower.backbone.weights]
+        assert not [path for path in paths if "decoder" in path or path.startswith("token")]
+        layers[tuning] = {layer.name for layer in tower.backbone.layers if layer.trainable_weights}
+        if tuning == "lora":
+            factors = [weight.path for weight in tower.backbone.trainable_variables]
+            # Two blocks, query and value, two factors each.
+            assert len(factors) == 8 and all("lora_kernel" in path for path in factors)
+    assert layers["none"] == set()
+    assert layers["last"] == last
+    assert layers["all"] > last | layers["lora"]
+    assert not layers["all"] & {"encoder_position_embedding", "encoder_rotary_embedding"}
+
+
+def test_an_audio_tower_refuses_other_sounds_and_models(tmp_path: Path, bert: str) -> None:
+    """A rate at which the model would hear another pitch; a model of words."""
+    folder = str(write_keras_hub_whisper(tmp_path / "whisper"))
+    with pytest.raises(DescriptionError, match=r"16000 samples.*`sample_rate: 8000`"):
+        PretrainedAudioTower(4, handle=folder, sample_rate=8000)
+    with pytest.raises(DescriptionError, match=r"an audio tower needs an audio model.*reads text"):
+        PretrainedAudioTower(4, handle=bert)
 
 
 def test_a_missing_preset_names_the_remedy(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ class FeatureConfig(_Frozen):
             hash; one, unless given.
         reduce: Encoded features: PCA, whitening or LDA of the vectors, fitted on the train part.
         size: Image: height and width in pixels after resizing, when there is no encoder.
-        sample_rate: Audio: samples per second after resampling.
+        sample_rate: Audio: samples per second after resampling; those of its encoder, if any.
         seconds: Audio and video: length kept from the start.
         frames: Video: frames sampled uniformly.
         dimension: Embedding: its width.

@@ -9,7 +9,7 @@ import keras
 from tfrec.encoders.presets import Preset
 from tfrec.errors import DescriptionError
 
-__all__ = ["TOKEN_INPUTS", "load_backbone", "load_part", "modality_of"]
+__all__ = ["TOKEN_INPUTS", "check_modality", "load_backbone", "load_part", "modality_of"]
 
 TOKEN_INPUTS = ("token_ids", "padding_mask", "segment_ids")
 
@@ -77,3 +77,25 @@ def modality_of(backbone: keras.Model) -> str:
             return "text"
         inputs = next(iter(inputs.values()))
     return "image" if len(inputs.shape) == 4 else "unknown"
+
+
+def check_modality(backbone: keras.Model, modality: str, where: str, reader: str) -> None:
+    """Refuses a model that reads another modality than it is to.
+
+    Args:
+        backbone: The model.
+        modality: What it must read: `text`, `image` or `audio`.
+        where: For the error: `encoder NAME`.
+        reader: For the error, who needs the model: `a text feature`.
+
+    Raises:
+        DescriptionError: It reads something else.
+    """
+    found = modality_of(backbone)
+    if found != modality:
+        raise DescriptionError(
+            where,
+            f"{reader} needs {'a' if modality == 'text' else 'an'} {modality} model",
+            received=f"{type(backbone).__name__}, which reads {found}",
+            remedy="Name another" + (", such as `minilm`" if modality == "text" else ""),
+        )

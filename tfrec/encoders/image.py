@@ -7,10 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfrec.encoders.backbone import load_backbone, load_part, modality_of
+from tfrec.encoders.backbone import check_modality, load_backbone, load_part
 from tfrec.encoders.encoder import Encoder
 from tfrec.encoders.presets import Preset
-from tfrec.errors import DescriptionError
 
 __all__ = ["ImageEncoder", "VideoEncoder", "pixel_scaling"]
 
@@ -44,13 +43,7 @@ class ImageEncoder(Encoder):
 
     def __init__(self, preset: Preset, modality: str = "image") -> None:
         backbone = load_backbone(preset)
-        if modality_of(backbone) != "image":
-            raise DescriptionError(
-                f"encoder {preset.handle}",
-                f"a feature of {modality} needs an image model",
-                received=f"{type(backbone).__name__}, which reads {modality_of(backbone)}",
-                remedy="Name another encoder",
-            )
+        check_modality(backbone, "image", f"encoder {preset.handle}", f"a feature of {modality}")
         size, scale, offset = pixel_scaling(preset)
         features = tuple(backbone.output.shape[1:])
         super().__init__(

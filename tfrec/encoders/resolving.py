@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfrec.encoders.audio import AudioEncoder
 from tfrec.encoders.encoder import Encoder
 from tfrec.encoders.image import ImageEncoder, VideoEncoder
 from tfrec.encoders.presets import find_preset
@@ -17,7 +18,7 @@ def resolve(handle: str, modality: str, *, max_length: int | None = None) -> Enc
     Args:
         handle: `minilm`, `preset:NAME` or `NAME` (a folder on `TFREC_PRESETS`), `hf:PATH`, or a
             path.
-        modality: `text`, `image` or `video`.
+        modality: `text`, `image`, `audio` or `video`.
         max_length: Text only: tokens kept; None takes the model's own limit.
 
     Returns:
@@ -32,11 +33,13 @@ def resolve(handle: str, modality: str, *, max_length: int | None = None) -> Enc
         return TextEncoder(preset, max_length)
     if modality == "image":
         return ImageEncoder(preset)
+    if modality == "audio":
+        return AudioEncoder(preset)
     if modality == "video":
         return VideoEncoder(preset)
     raise DescriptionError(
         f"encoder {handle}",
-        "encoders read text, image and video features",
+        "encoders read text, image, audio and video features",
         received=modality,
         remedy="Leave `encoder` out of this feature",
     )

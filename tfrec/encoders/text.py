@@ -8,11 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrec.encoders.backbone import load_backbone, modality_of
+from tfrec.encoders.backbone import check_modality, load_backbone
 from tfrec.encoders.encoder import Encoder
 from tfrec.encoders.presets import Preset
 from tfrec.encoders.tokenizing import load_tokens
-from tfrec.errors import DescriptionError
 
 __all__ = ["TextEncoder", "pool_tokens"]
 
@@ -39,13 +38,7 @@ class TextEncoder(Encoder):
 
     def __init__(self, preset: Preset, max_length: int | None = None) -> None:
         backbone = load_backbone(preset)
-        if modality_of(backbone) != "text":
-            raise DescriptionError(
-                f"encoder {preset.handle}",
-                "a text feature needs a text model",
-                received=f"{type(backbone).__name__}, which reads {modality_of(backbone)}",
-                remedy="Name another encoder, such as `minilm`",
-            )
+        check_modality(backbone, "text", f"encoder {preset.handle}", "a text feature")
         trained = preset.read_json("sentence_bert_config.json") or {}
         limit = int(trained.get("max_seq_length", 512)) if isinstance(trained, dict) else 512
         limit = min(limit, int(getattr(backbone, "max_sequence_length", limit)))

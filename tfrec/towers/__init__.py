@@ -18,6 +18,7 @@ from tfrec.towers.image_transformer import ImageTransformerTower
 from tfrec.towers.neighbours import NeighboursTower
 from tfrec.towers.numeric import PeriodicTower, PiecewiseLinearTower
 from tfrec.towers.pooling import TokenPooling
+from tfrec.towers.pretrained_audio import PretrainedAudioTower
 from tfrec.towers.pretrained_image import PretrainedImageTower
 from tfrec.towers.pretrained_text import PretrainedTextTower
 from tfrec.towers.projection import ProjectionTower
@@ -52,6 +53,7 @@ __all__ = [
     "NeighboursTower",
     "PeriodicTower",
     "PiecewiseLinearTower",
+    "PretrainedAudioTower",
     "PretrainedImageTower",
     "PretrainedTextTower",
     "ProjectionTower",

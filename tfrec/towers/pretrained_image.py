@@ -68,13 +68,6 @@ class PretrainedImageTower(PretrainedTower):
         )
         self._size, self._scale, self._offset = pixel_scaling(self.preset)
 
-    def build_features(self, inputs_shape: Any) -> int:
-        """Makes the pooling."""
-        width = int(self.backbone.output.shape[-1])
-        self.pool.build((None, None, width))
-        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
-        return width
-
     def features(self, inputs: Any, training: bool | None) -> Any:
         """Embeds uint8 [batch, height, width, 3]."""
         pixels = ops.cast(inputs, "float32")
@@ -84,6 +77,5 @@ class PretrainedImageTower(PretrainedTower):
             pixels * self._scale + self._offset,
             training=bool(training) and self.learns,
         )
-        width = features.shape[-1]
-        positions = ops.reshape(features, (ops.shape(features)[0], -1, width))
+        positions = ops.reshape(features, (ops.shape(features)[0], -1, self.width))
         return self.dropout_layer(self.pool(positions), training=training)

@@ -90,16 +90,6 @@ class PretrainedTextTower(PretrainedTower):
         both = tf.pad(both, [[0, 0], [0, 0], [0, self.max_length - tf.shape(both)[2]]])
         return tf.ensure_shape(both, [None, 2, self.max_length])
 
-    def build_features(self, inputs_shape: Any) -> int:
-        """Makes the pooling."""
-        output = self.backbone.output
-        if isinstance(output, dict):
-            output = output["sequence_output"]
-        width = int(output.shape[-1])
-        self.pool.build((None, None, width))
-        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
-        return width
-
     def features(self, inputs: Any, training: bool | None) -> Any:
         """Runs the model on int32 [batch, 2, length] and pools."""
         tokens, mask = inputs[:, 0], inputs[:, 1]

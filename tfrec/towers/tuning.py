@@ -12,6 +12,8 @@ Tuning = Literal["none", "last", "lora", "all"]
 
 # Heads of published models whose result nobody reads here.
 _UNREAD = frozenset({"pooled_dense", "pooler"})
+# Sinusoids that Whisper's authors computed (Radford et al. 2022, 2.2): a table that isn't learned.
+_COMPUTED = frozenset({"encoder_position_embedding"})
 # What Hu et al. adapt, section 4.2, by the names that keras-hub's attention layers use.
 _ADAPTED = frozenset({"query", "value", "query_dense", "value_dense"})
 
@@ -24,8 +26,8 @@ def set_tuning(
     Args:
         backbone: Of keras-hub, built.
         tuning: `none`; `last`: its last `layers` layers that have weights (blocks, for a
-            transformer); `lora`: low-rank additions to the attention's query and value maps (Hu et
-            al., "LoRA", 2021), the rest frozen; `all`.
+            transformer, with the normalisation after them); `lora`: low-rank additions to the
+            attention's query and value maps (Hu et al., "LoRA", 2021), the rest frozen; `all`.
         layers: For `last`.
         rank: For `lora`.
         where: Of the option, for errors.
@@ -38,12 +40,15 @@ def set_tuning(
             f"`layers` and `rank` must be positive. Received: layers={layers}, rank={rank}"
         )
     backbone.trainable = tuning != "none"
-    own = [layer for layer in backbone.layers if layer.weights and layer.name not in _UNREAD]
+    fixed = _UNREAD | _COMPUTED
     for layer in backbone.layers:
-        if layer.name in _UNREAD:
+        if layer.name in fixed:
             layer.trainable = False
+    own = [layer for layer in backbone.layers if layer.trainable_weights]
     if tuning == "last":
-        for layer in own[:-layers]:
+        normal = keras.layers.LayerNormalization
+        blocks = [place for place, layer in enumerate(own) if not isinstance(layer, normal)]
+        for layer in own[: blocks[-layers]] if layers < len(blocks) else ():
             layer.trainable = False
     elif tuning == "lora":
         _adapt(backbone, rank, where)
