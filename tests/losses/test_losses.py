@@ -85,6 +85,41 @@ def test_an_accidental_hit_is_no_negative() -> None:
     assert float(in_batch_softmax(queries, items)) == pytest.approx(math.log(2), rel=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_taking_equal_items_off_the_sum_equals_masking_them(scale: float, compiled: bool) -> None:
+    """Loss and gradients, by item; also where a score's exp is beyond float32, with a filler row."""
+    random = np.random.default_rng(2)
+    rows = np.array([3, 5, 3, 8, 3, 5, 8, 8], np.int32)
+    table = tf.constant(scale * random.normal(size=(9, 4)), tf.float32)
+    queries = tf.constant(random.normal(size=(8, 4)), tf.float32)
+    weights = tf.constant([1.0, 2.0, 0.5, 1.0, 0.0, 1.0, 0.3, 1.0])
+    log_q = tf.gather(tf.constant(random.normal(size=9), tf.float32), rows)
+
+    def loss(queries: Any, table: Any, equal: bool) -> Any:
+        return in_batch_softmax(
+            queries,
+            tf.gather(table, rows),
+            item_ids=tf.constant(rows),
+            equal_vectors=equal,
+            log_q=log_q,
+            weights=weights,
+        )
+
+    found = []
+    for equal in (False, True):
+        function = tf.function(loss, jit_compile=True) if compiled else loss
+        with tf.GradientTape() as tape:
+            tape.watch([queries, table])
+            value = function(queries, table, equal)
+        gradients = tape.gradient(value, [queries, table])
+        found.append([value, *(tf.convert_to_tensor(gradient) for gradient in gradients)])
+    for masked, taken in zip(*found, strict=True):
+        np.testing.assert_allclose(taken, masked, rtol=1e-4, atol=1e-5)
+    unmasked = in_batch_softmax(queries, tf.gather(table, rows), log_q=log_q, weights=weights)
+    assert abs(float(unmasked) - float(found[0][0])) > 1e-3
+
+
 def test_a_filler_row_neither_learns_nor_repels() -> None:
     queries, items = tf.constant([[1.0], [9.0]]), tf.constant([[1.0], [7.0]])
     loss = in_batch_softmax(queries, items, weights=tf.constant([1.0, 0.0]))
@@ -255,8 +290,12 @@ def test_a_late_import_of_tfrs_is_one_clear_line() -> None:
     assert "TF_USE_LEGACY_KERAS=1" in done.stdout
 
 
-def test_product_logsumexp_is_the_plain_formula_with_its_gradients() -> None:
-    """Value and every gradient equal TensorFlow's own operations, what isn't kept being gone."""
+@pytest.mark.parametrize("greatest", [2.0, 500.0])
+def test_product_logsumexp_is_the_plain_formula_with_its_gradients(greatest: float) -> None:
+    """Value and every gradient equal TensorFlow's own operations, what isn't kept being gone.
+
+    With small scores and with such as `exp` overflows by.
+    """
     random = np.random.default_rng(0)
     queries, candidates, own = (
         tf.constant(random.normal(size=shape), tf.float32) for shape in ((5, 3), (7, 3), (5, 2))
@@ -265,15 +304,21 @@ def test_product_logsumexp_is_the_plain_formula_with_its_gradients() -> None:
     keep = np.ones((5, 7), bool)
     keep[0, 2] = keep[3, :6] = False
     # So great that all else would be lost beside it, had it a part in anything.
-    candidates = tf.tensor_scatter_nd_update(candidates, [[2]], [queries[0] * 500])
+    candidates = tf.tensor_scatter_nd_update(candidates, [[2]], [queries[0] * greatest])
     keep[:, 2] = False
 
+    bias = tf.constant([0.5, -2.0, 1.0, 0.0, -1e9, 3.0, -0.5])
+    times = tf.constant([[1.0, 2.0]] * 5)
+
     def plain(queries: Any, candidates: Any, own: Any) -> Any:
-        scores = tf.where(keep, tf.matmul(queries, candidates, transpose_b=True), -1e9)
-        return tf.reduce_logsumexp(tf.concat([scores, own], 1), 1)
+        scores = tf.matmul(queries, candidates, transpose_b=True) + bias
+        own = own + tf.math.log(times)
+        return tf.reduce_logsumexp(tf.concat([tf.where(keep, scores, -1e9), own], 1), 1)
 
     def fused(queries: Any, candidates: Any, own: Any) -> Any:
-        return product_logsumexp(queries, candidates, own=own, keep=tf.constant(keep))
+        return product_logsumexp(
+            queries, candidates, bias=bias, own=own, own_times=times, keep=tf.constant(keep)
+        )
 
     found = []
     for function in (plain, fused, tf.function(fused, jit_compile=True)):

@@ -175,6 +175,18 @@ def test_id_dropout_hides_ids_in_training_alone(manifest: Manifest) -> None:
     assert 0.7 < hidden.mean() < 1.0
 
 
+def test_a_view_says_whether_one_item_may_have_several_vectors_in_a_step(manifest: Manifest) -> None:
+    """An id alone has one, whatever `id_dropout` says: nothing could stand for a hidden id."""
+    same = tf.constant([1] * 64)
+    for features, several in (([], False), (None, True)):
+        content = {"name": "m", "dimension": 8, "item": {"features": features, "id_dropout": 0.5}}
+        model = build_model(validate(content, ModelConfig, where="test"), manifest)
+        rows = {name: tf.gather(value, same) for name, value in items_of(3).items()}
+        vectors = model.item_tower(rows, training=True).numpy()
+        assert (np.ptp(vectors, 0).max() > 1e-3) == several
+        assert model.views["neural"].random_items == several
+
+
 def test_the_model_is_the_same_after_saving_and_under_jit(
     model: TwoTower, manifest: Manifest, tmp_path: Path
 ) -> None:

@@ -53,14 +53,15 @@ def full_softmax(
     if block is None:
         block = max(1, _SCORES // max(1, queries.shape[0] or 1024))
     own = tf.reduce_sum(queries * tf.gather(catalogue, targets), 1)
-    competing = catalogue
-    if allowed is not None:
-        # As one more coordinate: a pass over all scores costs what the product of two more does.
-        queries = tf.concat([queries, tf.ones_like(queries[:, :1])], 1)
-        competing = tf.concat([catalogue, tf.where(allowed, 0.0, MASKED)[:, None]], 1)
+    out = None if allowed is None else tf.where(allowed, 0.0, MASKED)
     if size <= block:
-        total = product_logsumexp(queries, competing)
+        total = product_logsumexp(queries, catalogue, bias=out)
+    elif out is None:
+        total = _blocked_logsumexp(queries, catalogue, block)
     else:
+        # As one more coordinate: a pass over all scores costs what the product of two more does.
+        competing = tf.concat([catalogue, out[:, None]], 1)
+        queries = tf.concat([queries, tf.ones_like(queries[:, :1])], 1)
         total = _blocked_logsumexp(queries, competing, block)
     if allowed is not None:
         # A target that doesn't compete is added to those that do.

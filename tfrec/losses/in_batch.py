@@ -17,6 +17,7 @@ def in_batch_softmax(
     items: Any,
     *,
     item_ids: Any | None = None,
+    equal_vectors: bool = False,
     log_q: Any | None = None,
     weights: Any | None = None,
     temperature: Any = 1.0,
@@ -38,6 +39,9 @@ def in_batch_softmax(
         queries: float [batch, D].
         items: float [batch, D], row i's positive.
         item_ids: int [batch]; when given, an equal item in another row is not a negative.
+        equal_vectors: Whether rows of equal `item_ids` have equal vectors and `log_q`, as where an
+            item is its id alone. What a row's own item scores in other rows is then taken off its
+            sum at once, where a mask would walk all scores once more.
         log_q: float [batch], logarithm of each item's sampling probability or expected count.
         weights: float [batch]; a row of weight 0 is neither learnt from nor a negative.
         temperature: Positive scalar.
@@ -56,33 +60,47 @@ def in_batch_softmax(
         >>> round(float(in_batch_softmax(q, q)), 4)  # log(1 + exp(-1))
         0.3133
     """
-    candidates = _together(items, others)
+    candidates = tf.cast(_together(items, others), tf.float32)
     queries = tf.cast(queries, tf.float32) / tf.cast(temperature, tf.float32)
-    own = None
+    positive = tf.reduce_sum(queries * candidates[: tf.shape(queries)[0]], -1)
+    bias = None if log_q is None else -tf.cast(_together(log_q, other_log_q), tf.float32)
+    if bias is not None:
+        positive += bias[: tf.shape(queries)[0]]
+    own = own_times = keep = None
     if own_others is not None:
         own = tf.linalg.matvec(tf.cast(own_others, tf.float32), queries)
         own = own if own_log_q is None else own - tf.cast(own_log_q, tf.float32)
         if own_ids is not None:
             out = own_ids < 0 if item_ids is None else _no_negatives(own_ids, item_ids)
             own += tf.cast(out, tf.float32) * MASKED
-    bias = None if log_q is None else tf.cast(_together(log_q, other_log_q), tf.float32)
+        own_times = tf.ones_like(own)
+    if item_ids is not None and equal_vectors and others is None:
+        again = -_others_alike(item_ids, weights)[:, None]
+        own_times = again if own_times is None else tf.concat([own_times, again], 1)
+        own = positive[:, None] if own is None else tf.concat([own, positive[:, None]], 1)
+    elif item_ids is not None:
+        keep = item_ids[:, None] != _together(item_ids, other_ids)[None, :]
+        keep = tf.linalg.set_diag(keep, tf.ones_like(item_ids, tf.bool))
     if weights is not None:
-        filler = tf.where(tf.cast(weights, tf.float32) > 0, 0.0, -MASKED)
+        filler = tf.where(tf.cast(weights, tf.float32) > 0, 0.0, MASKED)
         if others is not None:
             filler = tf.concat([filler, tf.zeros(tf.shape(others)[:1])], 0)
         bias = filler if bias is None else bias + filler
-    candidates = tf.cast(candidates, tf.float32)
-    if bias is not None:
-        # As one more coordinate: a pass over all scores costs what the product of two more does.
-        queries = tf.concat([queries, tf.ones_like(queries[:, :1])], 1)
-        candidates = tf.concat([candidates, -bias[:, None]], 1)
-    keep = None
-    if item_ids is not None:
-        keep = item_ids[:, None] != _together(item_ids, other_ids)[None, :]
-        keep = tf.linalg.set_diag(keep, tf.ones_like(item_ids, tf.bool))
-    positive = tf.reduce_sum(queries * candidates[: tf.shape(queries)[0]], -1)
-    total = product_logsumexp(queries, candidates, own=own, keep=keep)
+    total = product_logsumexp(
+        queries, candidates, bias=bias, own=own, own_times=own_times, keep=keep
+    )
     return weighted_mean(total - positive, weights)
+
+
+def _others_alike(ids: Any, weights: Any | None) -> Any:
+    """How many other rows that count have a row's item, float32 [batch]."""
+    counts = tf.ones_like(ids) if weights is None else tf.cast(weights > 0, ids.dtype)
+    order = tf.argsort(ids)
+    ranked = tf.gather(ids, order)
+    group = tf.cumsum(tf.concat([[0], tf.cast(ranked[1:] != ranked[:-1], tf.int32)], 0))
+    sums = tf.math.unsorted_segment_sum(tf.gather(counts, order), group, ids.shape[0])
+    alike = tf.scatter_nd(order[:, None], tf.gather(sums, group), tf.shape(ids))
+    return tf.cast(tf.maximum(alike - 1, 0), tf.float32)
 
 
 def _together(first: Any, second: Any | None) -> Any:

@@ -98,7 +98,8 @@ def build_neural_view(config: ModelConfig, manifest: Manifest) -> NeuralView:
         fusion=fusion,
         item_id=config.item.use_id,
         item_bias=config.item.bias,
-        id_dropout=config.item.id_dropout,
+        # Without content, nothing learns to stand for a hidden id.
+        id_dropout=config.item.id_dropout if item_towers else 0.0,
         modality_dropout=config.item.modality_dropout,
         history=history,
         content=query.history_content if item_towers else 0,

@@ -126,6 +126,11 @@ class NeuralView(View):
         )
 
     @property
+    def random_items(self) -> bool:
+        """Not where an item is its id, and no id is hidden."""
+        return bool(self.item_towers) or self.fusion is not None or self.id_dropout > 0
+
+    @property
     def tables(self) -> list[IdEmbedding]:
         """The id tables."""
         names = ("item_table", "bias_table", "user_table", "history_table")

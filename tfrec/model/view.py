@@ -42,6 +42,11 @@ class View(keras.layers.Layer):
         # Sub-layers build themselves when a side is first asked.
         self.built = True
 
+    @property
+    def random_items(self) -> bool:
+        """Whether one item may have several vectors within a training step, as dropout makes it."""
+        return True
+
     def query(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """The vectors of queries; for subclasses."""
         raise NotImplementedError

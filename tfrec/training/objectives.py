@@ -65,6 +65,7 @@ class Objective(keras.layers.Layer):
         self._tower: Callable[[dict[str, Any]], Any] = lambda inputs: model.item_tower(
             inputs, training=True
         )
+        self._equal_vectors = not any(view.random_items for view in model.views.values())
         self._catalogue = catalogue
         self._batch_size = batch_size
         kinds: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
@@ -174,6 +175,7 @@ class Objective(keras.layers.Layer):
             queries,
             items,
             item_ids=rows if config.remove_accidental_hits else None,
+            equal_vectors=self._equal_vectors,
             log_q=log_q if config.log_q or "others" in more else None,
             weights=weights,
             temperature=self.temperature,
