@@ -88,7 +88,7 @@ def test_an_accidental_hit_is_no_negative() -> None:
 @pytest.mark.parametrize("scale", [1.0, 40.0])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_taking_equal_items_off_the_sum_equals_masking_them(scale: float, compiled: bool) -> None:
-    """Loss and gradients, by item; also where a score's exp is beyond float32, with a filler row."""
+    """Loss and gradients, by item; also where exp(score) is no float32; one row is filler."""
     random = np.random.default_rng(2)
     rows = np.array([3, 5, 3, 8, 3, 5, 8, 8], np.int32)
     table = tf.constant(scale * random.normal(size=(9, 4)), tf.float32)

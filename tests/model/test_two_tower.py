@@ -175,7 +175,9 @@ def test_id_dropout_hides_ids_in_training_alone(manifest: Manifest) -> None:
     assert 0.7 < hidden.mean() < 1.0
 
 
-def test_a_view_says_whether_one_item_may_have_several_vectors_in_a_step(manifest: Manifest) -> None:
+def test_a_view_says_whether_an_item_may_have_several_vectors_in_a_step(
+    manifest: Manifest,
+) -> None:
     """An id alone has one, whatever `id_dropout` says: nothing could stand for a hidden id."""
     same = tf.constant([1] * 64)
     for features, several in (([], False), (None, True)):

@@ -28,10 +28,10 @@ from tfrec.training.strategies import make_strategy
 @pytest.mark.parametrize(
     ("positives", "items", "expected"),
     [
-        (3_000, 500, (32, "full", 64, 60, "adam", 5e-3)),
-        (70_000, 2_000, (64, "full", 1024, 60, "adam", 5e-3)),
-        (1_000_000, 50_000, (64, "in_batch", 1024, 20, "adam", 5e-3)),
-        (100_000_000, 1_000_000, (128, "in_batch", 4096, 1, "adagrad", 0.05)),
+        (3_000, 500, (32, "full", 64, 60, "adam", 5e-3, "factors")),
+        (70_000, 2_000, (64, "full", 1024, 60, "adam", 5e-3, "factors")),
+        (1_000_000, 50_000, (64, "in_batch", 1024, 20, "adam", 5e-3, "factors")),
+        (100_000_000, 1_000_000, (128, "in_batch", 4096, 1, "adagrad", 0.05, "random")),
     ],
 )
 def test_defaults_follow_the_documented_rules(
@@ -47,9 +47,10 @@ def test_defaults_follow_the_documented_rules(
         config.training.epochs,
         config.optimizer.embedding,
         config.optimizer.embedding_learning_rate,
+        config.training.start,
     )
     assert found == expected
-    assert len(told) == 6
+    assert len(told) == 7
     given, told = resolve(config, manifest)
     assert given == config and told == []
 

@@ -200,6 +200,8 @@ class TrainingConfig(_Frozen):
         patience: Epochs without a better `monitor` before training stops.
         popularity_power: An item is a target (its count)^power times: 1 as in the data, 0 each
             item equally often (temperature sampling).
+        start: Where id tables begin: `random`, or at `factors` of the train part, by a truncated
+            SVD. `None` takes `factors` where a truncated SVD takes a minute at most.
         seed: Of weights, order and dropout.
         monitor: A metric of the validation part, over the whole catalogue without seen items:
             `ndcg@K` or `recall@K`.
@@ -215,6 +217,7 @@ class TrainingConfig(_Frozen):
     epochs: int | None = Field(None, ge=1)
     patience: int = Field(3, ge=1)
     popularity_power: float = Field(1.0, ge=0, le=1)
+    start: Literal["factors", "random"] | None = None
     seed: int = Field(0, ge=0)
     monitor: str = Field("ndcg@20", pattern=r"^(ndcg|recall)@[1-9][0-9]*$")
     media: Literal["distilled", "joint"] = "distilled"

@@ -1,4 +1,4 @@
-"""What behaviour says about items, as a few numbers each: a target for content to predict."""
+"""What behaviour says about items, as a few numbers each, from one sparse matrix."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from scipy.sparse.linalg import svds
 
 from tfrec.input import Timelines
 
-__all__ = ["item_factors"]
+__all__ = ["behaviour_factors", "item_factors"]
+
+Factors = npt.NDArray[np.float64]
 
 
 def item_factors(timelines: Timelines, items: int, rank: int, seed: int) -> npt.NDArray[np.float32]:
-    """Truncated SVD of users × items, each positive weighted by (user's count × item's count)^-½.
+    """Directions that tell which items have the same public: a target for content to predict.
 
-    The weighting takes popularity out, as the normalised Laplacian does, so that near items are
-    those with the same public and not those with the same fame. The first component, which is
-    the root of the counts and tells nothing else, is left out.
+    `behaviour_factors` with the power ½, which takes popularity out as the normalised Laplacian
+    does, so that near items are those with the same public and not those with the same fame. The
+    first component, which is the root of the counts and tells nothing else, is left out.
 
     Args:
         timelines: The train part.
@@ -28,23 +30,46 @@ def item_factors(timelines: Timelines, items: int, rank: int, seed: int) -> npt.
     Returns:
         float32 [items, rank'], rank' ≤ rank, of unit length; zeros for items without a positive.
     """
+    factors = behaviour_factors(timelines, items, rank + 1, seed, power=0.5)[0][:, 1:]
+    if not factors.shape[1]:
+        return np.zeros((items, 1), np.float32)
+    length = np.linalg.norm(factors, axis=1, keepdims=True)
+    return np.where(length > 1e-9, factors / np.maximum(length, 1e-9), 0.0).astype(np.float32)
+
+
+def behaviour_factors(
+    timelines: Timelines, items: int, rank: int, seed: int, *, power: float
+) -> tuple[Factors, Factors]:
+    """Truncated SVD of users × items, M ≈ U S Vᵀ.
+
+    Each positive is weighted by (user's count × item's count)^-power. (PureSVD, Cremonesi, Koren &
+    Turrin 2010, with the power 0.)
+
+    Args:
+        timelines: The train part.
+        items: Catalogue size.
+        rank: Components; fewer where the matrix has no more.
+        seed: Of the start vector.
+        power: 0 leaves popularity in, ½ takes it out.
+
+    Returns:
+        V S [items, rank'] and U S [timelines, rank'], the largest component first; zeros for items
+        and users without a positive.
+    """
     positives = timelines.positives()
     rows, columns = positives.rows, positives.item_index
     shape = (len(positives), items)
     matrix = csr_matrix((np.ones(len(rows), np.float64), (rows, columns)), shape)
     matrix.data[:] = 1.0
-    users = np.asarray(matrix.sum(1)).ravel()
-    counts = np.asarray(matrix.sum(0)).ravel()
-    left = 1 / np.sqrt(np.maximum(users, 1))
-    right = 1 / np.sqrt(np.maximum(counts, 1))
+    rank = min(rank, min(shape) - 1)
+    if rank < 1 or not matrix.nnz:
+        return np.zeros((items, 0)), np.zeros((shape[0], 0))
+    left, right = (np.maximum(np.asarray(matrix.sum(axis)).ravel(), 1) ** -power for axis in (1, 0))
     matrix = matrix.multiply(left[:, None]).multiply(right[None, :]).tocsr()
-    rank = min(rank + 1, min(shape) - 1)
-    if rank < 2:
-        return np.zeros((items, 1), np.float32)
     start = np.random.default_rng(seed).standard_normal(min(shape))
-    _, values, vectors = svds(matrix, k=rank, v0=start)
-    factors = (vectors.T * values)[:, ::-1][:, 1:]
+    users, values, vectors = svds(matrix, k=rank, v0=start)
+    of_items, of_users = (vectors.T * values)[:, ::-1], (users * values)[:, ::-1]
     # Repeated components differ by rotation only; their signs are fixed all the same.
-    factors *= np.sign(factors[np.abs(factors).argmax(0), np.arange(factors.shape[1])] + 1e-300)
-    length = np.linalg.norm(factors, axis=1, keepdims=True)
-    return np.where(length > 1e-9, factors / np.maximum(length, 1e-9), 0.0).astype(np.float32)
+    places = np.abs(of_items).argmax(0), np.arange(of_items.shape[1])
+    signs = np.sign(of_items[places] + 1e-300)
+    return of_items * signs, of_users * signs

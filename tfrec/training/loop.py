@@ -125,7 +125,10 @@ def train(
     epochs = int(config.training.epochs or 1)
     history: list[dict[str, Any]] = session.restore() if resume and layout.last.is_file() else []
     if source is not None and not history:
+        # New rows stay random: factors of the grown data have other axes than the old run's rows.
         say(session.begin_from(Path(source)))
+    elif not history:
+        session.begin()
     if is_chief(strategy):
         session.keep_vocabularies()
     windows = session.windows

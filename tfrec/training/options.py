@@ -9,7 +9,7 @@ from tfrec.config.model import ModelConfig
 from tfrec.errors import DescriptionError
 from tfrec.model import build_model
 from tfrec.schema import Manifest
-from tfrec.training.defaults import resolve
+from tfrec.training.defaults import can_start_from_factors, resolve
 
 __all__ = ["check_fit", "check_options"]
 
@@ -60,6 +60,13 @@ def check_options(config: ModelConfig, replicas: int = 1) -> None:
             "TensorFlow Recommenders' task has a fixed temperature",
             received="loss.type: tfrs",
             remedy="Set loss.type=in_batch, the same loss",
+        )
+    if training.start == "factors" and not can_start_from_factors(config):
+        raise DescriptionError(
+            "training.start",
+            "factors are put into tables of items and of histories or users",
+            received="factors, and no such tables",
+            remedy="Set training.start=random, or item.use_id=true and a query.history",
         )
     optimizer = config.optimizer
     if optimizer.balance_noise and not optimizer.balance:

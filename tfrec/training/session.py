@@ -40,6 +40,7 @@ from tfrec.training.progress import TrainingProgress
 from tfrec.training.projector import write_projector
 from tfrec.training.run_directory import RunLayout
 from tfrec.training.scalar_log import ScalarLog
+from tfrec.training.starting import start_from_factors
 from tfrec.training.strategies import is_chief
 from tfrec.training.trainer import Trainer
 from tfrec.training.user_item_graph import UserItemGraph
@@ -195,6 +196,14 @@ class Session:
             reduce_retracing=True,
             autograph=False,
         )
+
+    def begin(self) -> None:
+        """Sets the id tables where the configuration lets them begin."""
+        neural = self.model.views["neural"]
+        assert isinstance(neural, NeuralView)
+        if self._config.training.start == "factors":
+            with self._strategy.scope():
+                start_from_factors(neural, self._timelines, self._config.training.seed)
 
     def begin_from(self, source: Path) -> str:
         """Takes over the weights of an older run; gives a line on how much."""
