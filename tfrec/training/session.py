@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,17 @@ from tfrec.errors import DataError, RunError
 from tfrec.evaluation.compressed_rows import CompressedRows
 from tfrec.evaluation.top_k import top_k
 from tfrec.input import ItemTable, Timelines, Windows, query_inputs
-from tfrec.input.augmentation import Augmenter
-from tfrec.model import GraphView, NeuralView, build_model, history_content
+from tfrec.model import GraphView, NeuralView, build_model
 from tfrec.model.building import used_features
 from tfrec.schema import Manifest
-from tfrec.towers import (
-    NeighboursTower,
-    PretrainedTextTower,
-    Tower,
-    WordVectorsTower,
-    prepared_kind,
-)
 from tfrec.training.balancing import ModalityBalance
-from tfrec.training.catalogue import Catalogue, prepare
+from tfrec.training.catalogue import Catalogue
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
-from tfrec.training.distillation import Distilled, distill, media_towers
 from tfrec.training.joining import join_closed_form
 from tfrec.training.optimizing import build_optimizers
 from tfrec.training.plotting import plot_history
 from tfrec.training.precision import precision
+from tfrec.training.preparing import prepare_catalogue, with_prepared_profile
 from tfrec.training.progress import TrainingProgress
 from tfrec.training.projector import write_projector
 from tfrec.training.run_directory import RunLayout
@@ -97,8 +88,8 @@ class Session:
             self.model = build_model(config, manifest)
         neural = self.model.views["neural"]
         assert isinstance(neural, NeuralView)
-        timelines = _with_prepared_profile(timelines, neural.profile_towers)
-        held_out = _with_prepared_profile(held_out, neural.profile_towers)
+        timelines = with_prepared_profile(timelines, neural.profile_towers)
+        held_out = with_prepared_profile(held_out, neural.profile_towers)
         self._timelines = timelines
         self.windows = Windows(
             timelines,
@@ -128,30 +119,7 @@ class Session:
                 remedy="Give it a larger share in `split` of the dataset description",
             )
         with strategy.scope(), precision(training.mixed_precision):
-            towers = neural.item_towers
-            for name, tower in towers.items():
-                if isinstance(tower, WordVectorsTower):
-                    texts = items.features[name][items.present[name]]
-                    say(f"word vectors of {name}: {tower.coverage(texts)}")
-                if isinstance(tower, NeighboursTower):
-                    rows = np.flatnonzero(items.present[name] & items.warm)
-                    order = np.argsort(-items.train_count[rows], kind="stable")
-                    tower.remember(items.value(name)[rows[order]])
-            augment = _augmenter(config, items, towers)
-            vectors: dict[str, Any] = {}
-            if training.media == "distilled":
-                done = distill(
-                    items,
-                    timelines,
-                    media_towers(items, towers),
-                    seed=training.seed,
-                    augment=augment,
-                    told=lambda name, result: say(_told(name, result)),
-                )
-                vectors = {name: result.vectors for name, result in done.items()}
-            if neural.content:
-                neural.set_content(history_content(items, names, neural.content, vectors))
-            self._catalogue = Catalogue(items, towers, vectors, augment)
+            self._catalogue = prepare_catalogue(config, items, timelines, neural, say)
             # TensorFlow's graph of Keras' loop loses its inputs where replicas meet inside it.
             kinds = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
             steps_a_call = 1 if isinstance(strategy, kinds) else _STEPS_A_CALL
@@ -377,18 +345,6 @@ class Session:
         )
 
 
-def _augmenter(
-    config: ModelConfig, items: ItemTable, towers: Mapping[str, Tower]
-) -> Augmenter | None:
-    """What augmentation the configuration asks for."""
-    if config.augmentation is None:
-        return None
-    # Tokens of a pretrained text model are no words that could be left out one by one.
-    plain = {n for n, t in towers.items() if not isinstance(t, PretrainedTextTower)}
-    kinds = {n: prepared_kind(items.specs[n]) if n in plain else "tokens" for n in towers}
-    return Augmenter(config.augmentation, kinds)
-
-
 def _balance(config: ModelConfig, view: NeuralView, catalogue: Catalogue) -> ModalityBalance | None:
     """What keeps modalities from learning at each other's cost, if that is asked for."""
     optimizer = config.optimizer
@@ -402,29 +358,4 @@ def _balance(config: ModelConfig, view: NeuralView, catalogue: Catalogue) -> Mod
         rates=optimizer.modality_rates,
         seed=config.training.seed,
         name="balance",
-    )
-
-
-def _told(name: str, result: Distilled) -> str:
-    return (
-        f"tower of {name}: cosine {result.cosine:.3f} to what behaviour says of unseen items,"
-        f" a constant has {result.constant:.3f}; {result.passes} passes"
-    )
-
-
-def _with_prepared_profile(timelines: Timelines, towers: Mapping[str, Tower]) -> Timelines:
-    """What the towers read; texts as word indices.
-
-    Hashing them anew in each step cost as much as all other towers, and XLA takes no strings.
-    """
-    texts = {
-        name: prepare(tower, timelines.profile[name])
-        for name, tower in towers.items()
-        if timelines.profile[name].dtype == object and len(timelines)
-    }
-    present = timelines.profile_present
-    return replace(
-        timelines,
-        profile={name: texts.get(name, timelines.profile[name]) for name in towers},
-        profile_present={name: present[name] for name in towers},
     )
