@@ -14,6 +14,7 @@ from serving import tensors
 from serving.client import CallOptions, Client
 from serving.options import ServerOptions
 from serving.server import Server
+from tests.export.variable_reads import copied_variables
 from tests.records import Event, spec, write_prepared
 from tfrec.config.loading import load_config
 from tfrec.config.model import ModelConfig
@@ -101,6 +102,7 @@ def test_a_config_answers_alike_in_keras_a_session_and_the_server(
     train(data, tmp_path / "run", config, progress=False)
     done = export_run(tmp_path / "run", tmp_path / name, force=True)
     assert done.verification.largest_difference < 1e-4
+    assert copied_variables(done.path) == set()
     assert set(done.signatures) >= ALWAYS
     assert (set(done.signatures) >= CONTENT) == (name not in WITHOUT_CONTENT)
     options = ServerOptions(model_name=name, model_base_path=tmp_path / name, port=0)

@@ -19,6 +19,7 @@ from serving.client import CallOptions, Client
 from serving.options import ServerOptions
 from serving.server import Server
 from tests.export.fake_model import fake_source
+from tests.export.variable_reads import copied_variables
 from tfrec import cli
 from tfrec.errors import DescriptionError, ExportError
 from tfrec.export import ServedModel, ServingGraph, ServingSource, write_saved_model
@@ -68,6 +69,11 @@ def test_every_signature_answers_as_the_model_does(version: Path, source: Servin
     found = verify_saved_model(version, source, requests, exact=True)
     assert found.requests == len(requests)
     assert found.largest_difference < 1e-4
+
+
+def test_no_request_copies_a_variable(version: Path) -> None:
+    """One `score` would make every later `recommend` copy the vectors of the whole catalogue."""
+    assert copied_variables(version) == set()
 
 
 def test_a_model_that_answers_otherwise_is_refused(version: Path, source: ServingSource) -> None:

@@ -61,11 +61,11 @@ def test_zeros_and_single_items_are_cells_too() -> None:
 
 
 def test_every_item_has_one_slot_of_its_cell() -> None:
-    """Blocks of a cell follow each other; an empty cell has none; the last block is spare."""
+    """Blocks of a cell follow each other; an empty cell has none; the first block is spare."""
     assignment = np.array([0] * 20 + [2] * 3, np.int32)
     layout = CellLayout.of(assignment, 3)
-    assert layout.first.tolist() == [0, 2, 2, 3]
-    assert layout.cell_of_block.tolist() == [0, 0, 2, 0]
+    assert layout.first.tolist() == [1, 3, 3, 4]
+    assert layout.cell_of_block.tolist() == [0, 0, 0, 2]
     assert layout.items[layout.slots].tolist() == list(range(23))
-    assert (layout.items[-BLOCK:] == -1).all() and len(layout.items) == 4 * BLOCK
+    assert (layout.items[:BLOCK] == -1).all() and len(layout.items) == 4 * BLOCK
     assert (layout.cell_of_block[layout.slots // BLOCK] == assignment).all()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.export.variable_reads import copied_variables
 from tests.index.vectors import brute_force, clustered, recall
 from tfrec.errors import DescriptionError
 from tfrec.export.allowed_ops import check_ops
@@ -151,7 +152,8 @@ def test_a_session_on_stock_ops_gives_the_same(
     ) -> dict[str, tf.Tensor]:
         free = index.search(queries, k, excluded)
         filtered = index.search(queries, k, excluded, allowed)
-        return {**_named("free", free), **_named("filtered", filtered)}
+        kept = {"vectors": index.vectors_of(excluded), "holds": index.holds(excluded)}
+        return {**_named("free", free), **_named("filtered", filtered), **kept}
 
     specs = [
         tf.TensorSpec([None, 16], tf.float32, "queries"),
@@ -162,6 +164,7 @@ def test_a_session_on_stock_ops_gives_the_same(
     archive.add_endpoint("search", answer, specs)
     archive.write_out(str(tmp_path / "1"), verbose=False)
     check_ops(tmp_path / "1")
+    assert copied_variables(tmp_path / "1") == set()
     with ServedModel(tmp_path / "1") as served:
         for rows in (1, 20):
             inputs = {

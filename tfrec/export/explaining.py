@@ -133,7 +133,7 @@ class Explainer(tf.Module):
         """float32 [b, k, M, D] that sum to the vectors that the index keeps."""
         kept = tf.shape(self._parts)[0]
         known = ((items >= 0) & (items < kept))[..., None, None]
-        parts = tf.gather(self._parts, tf.clip_by_value(items, 0, kept - 1))
+        parts = tf.gather(self._parts.value(), tf.clip_by_value(items, 0, kept - 1))
         parts = tf.where(known, parts, 0.0)
         # Rounding of an index, and items that were added without their parts.
         rest = vectors - tf.reduce_sum(parts, 2)
@@ -156,7 +156,9 @@ class Explainer(tf.Module):
 
     def _title(self, items: tf.Tensor) -> tf.Tensor:
         spare = tf.shape(self._titles)[0] - 1
-        titles = tf.gather(self._titles, tf.where((items < 0) | (items > spare), spare, items))
+        titles = tf.gather(
+            self._titles.value(), tf.where((items < 0) | (items > spare), spare, items)
+        )
         return tf.where(titles == b"", self._items.take(items), titles)
 
     def _shared_words(self, items: tf.Tensor, causes: tf.Tensor) -> tf.Tensor:
@@ -164,15 +166,17 @@ class Explainer(tf.Module):
 
         def labels(of: tf.Tensor) -> tf.Tensor:
             known = ((of >= 0) & (of < kept))[..., None]
-            return tf.where(known, tf.gather(self._labels, tf.clip_by_value(of, 0, kept - 1)), -1)
+            return tf.where(
+                known, tf.gather(self._labels.value(), tf.clip_by_value(of, 0, kept - 1)), -1
+            )
 
         mine = labels(items)
         both = tf.reduce_any(mine[..., None] == labels(causes)[..., None, :], -1) & (mine >= 0)
-        rare = tf.where(both, -tf.gather(self._counts, tf.maximum(mine, 0)), tf.float32.min)
+        rare = tf.where(both, -tf.gather(self._counts.value(), tf.maximum(mine, 0)), tf.float32.min)
         found = tf.math.top_k(rare, min(_WORDS, mine.shape[-1]))
         chosen = tf.gather(mine, found.indices, batch_dims=2)
         some = found.values > tf.float32.min
-        words = tf.gather(self._words, tf.where(some, chosen, tf.shape(self._words)[0] - 1))
+        words = tf.gather(self._words.value(), tf.where(some, chosen, tf.shape(self._words)[0] - 1))
         joined = tf.strings.reduce_join(words, -1, separator=", ")
         return tf.strings.regex_replace(joined, "(, )+$", "")
 

@@ -69,8 +69,8 @@ class StringIndex(tf.Module):
         flat = tf.reshape(strings, [-1])
         prints = tf.strings.to_hash_bucket_fast(flat, _BUCKETS)
         places = tf.searchsorted(self.fingerprints, prints)
-        found = tf.gather(self.order, places)
-        matches = (tf.gather(self.values, found) == flat) & (flat != b"")
+        found = tf.gather(self.order.value(), places)
+        matches = (tf.gather(self.values.value(), found) == flat) & (flat != b"")
         return tf.reshape(tf.where(matches, found, -1), tf.shape(strings))
 
     def take(self, positions: tf.Tensor) -> tf.Tensor:
@@ -82,7 +82,7 @@ class StringIndex(tf.Module):
         Returns:
             string of the same shape.
         """
-        return tf.gather(self.values, tf.where(positions < 0, self.size, positions))
+        return tf.gather(self.values.value(), tf.where(positions < 0, self.size, positions))
 
 
 def index_arrays(values: Sequence[str | bytes], name: str) -> dict[str, np.ndarray]:

@@ -62,9 +62,9 @@ class UserStore(tf.Module):
         inside = places >= start[:, None]
         places = tf.maximum(places, 0)
         return History(
-            tf.where(inside, tf.gather(self.item_index, places), PADDING),
-            tf.where(inside, tf.gather(self.age, places), 0.0),
-            tf.where(inside, tf.gather(self.event, places), 0),
+            tf.where(inside, tf.gather(self.item_index.value(), places), PADDING),
+            tf.where(inside, tf.gather(self.age.value(), places), 0.0),
+            tf.where(inside, tf.gather(self.event.value(), places), 0),
         )
 
     def seen_items(self, users: tf.Tensor) -> tf.Tensor:
@@ -73,20 +73,20 @@ class UserStore(tf.Module):
         longest = tf.reduce_max(tf.concat([end - start, [0]], 0))
         places = start[:, None] + tf.range(longest)
         inside = places < end[:, None]
-        found = tf.gather(self.seen, tf.where(inside, places, 0))
+        found = tf.gather(self.seen.value(), tf.where(inside, places, 0))
         return tf.where(inside, found, PADDING)
 
     def profile(self, users: tf.Tensor) -> dict[str, tf.Tensor]:
         """Profile features of users by position, nothing present for position -1."""
         rows = self._row(users)
-        return {name: tf.gather(values, rows) for name, values in self._profile.items()}
+        return {name: tf.gather(values.value(), rows) for name, values in self._profile.items()}
 
     def _row(self, users: tf.Tensor) -> tf.Tensor:
         return tf.where(users < 0, self.strings.size, users)
 
     def _bounds(self, offsets: tf.Variable, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         row = self._row(users)
-        return tf.gather(offsets, row), tf.gather(offsets, row + 1)
+        return tf.gather(offsets.value(), row), tf.gather(offsets.value(), row + 1)
 
 
 def align_right(items: tf.Tensor, length: int) -> tf.Tensor:

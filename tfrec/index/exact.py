@@ -89,7 +89,7 @@ class ExactIndex(Index):
             lambda: best_of(tf.constant(0), size),
             apart(lambda: best_in_blocks(best_of, tf.shape(queries)[0], k, size, self._block)),
         )
-        return ranked(scores, tf.gather(self.items, tf.maximum(places, 0)))
+        return ranked(scores, tf.gather(self.items.value(), tf.maximum(places, 0)))
 
     @property
     def count(self) -> tf.Tensor:
@@ -103,8 +103,8 @@ class ExactIndex(Index):
     def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items; see `Index.vectors_of`."""
         rows = self._rows_of(items)
-        found = tf.gather(self.vectors, tf.maximum(rows, 0))
+        found = tf.gather(self.vectors.value(), tf.maximum(rows, 0))
         return tf.where((rows >= 0)[..., None], found, 0.0)
 
     def _rows_of(self, items: tf.Tensor) -> tf.Tensor:
-        return tf.where(items >= 0, tf.gather(self.rows, tf.maximum(items, 0)), -1)
+        return tf.where(items >= 0, tf.gather(self.rows.value(), tf.maximum(items, 0)), -1)

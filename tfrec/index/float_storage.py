@@ -32,4 +32,4 @@ class FloatStorage(Storage):
 
     def vectors(self, slots: tf.Tensor, centroids: tf.Tensor) -> tf.Tensor:
         """Kept vectors; see `Storage.vectors`."""
-        return tf.gather(self._vectors, slots)
+        return tf.gather(self._vectors.value(), slots)

@@ -127,7 +127,12 @@ def checked_vectors(vectors: np.ndarray) -> np.ndarray:
 
 
 def kept_variable(value: np.ndarray, name: str) -> tf.Variable:
-    """A variable whose first dimension is left open, so that an export's catalogue can grow."""
+    """A variable whose first dimension is left open, so that an export's catalogue can grow.
+
+    Gather from its `value()`. `tf.gather` of the variable itself is a ResourceGather, after which
+    each read of the variable, by whatever signature, copies it whole: 22 ms instead of 0.08 for a
+    search of a million items.
+    """
     shape = tf.TensorShape([None, *value.shape[1:]])
     return tf.Variable(value, trainable=False, shape=shape, name=name)
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfrec.index.cells import Cells
 from tfrec.index.index import kept_variable
-from tfrec.index.layout import BLOCK, CellLayout
+from tfrec.index.layout import CellLayout
 from tfrec.index.storage import Storage, by_slot, in_blocks, products
 
 __all__ = ["Int8Storage", "int8_codes"]
@@ -43,15 +43,13 @@ class Int8Storage(Storage):
     def scores(self, blocks: tf.Tensor, queries: tf.Tensor, base: tf.Tensor) -> tf.Tensor:
         """Inner products; see `Storage.scores`."""
         codes = tf.cast(tf.gather(in_blocks(self._codes), blocks), tf.float32)
-        shape = tf.shape(blocks)
-        rest = tf.reshape(products(codes, queries), [shape[0], shape[1], BLOCK])
-        rest *= tf.gather(in_blocks(self._steps), blocks)
-        return tf.reshape(rest + base[..., None], [shape[0], shape[1] * BLOCK])
+        rest = products(codes, queries) * tf.gather(in_blocks(self._steps), blocks)
+        return rest + base[..., None]
 
     def vectors(self, slots: tf.Tensor, centroids: tf.Tensor) -> tf.Tensor:
         """Kept vectors; see `Storage.vectors`."""
-        codes = tf.cast(tf.gather(self._codes, slots), tf.float32)
-        return centroids + codes * tf.gather(self._steps, slots)[..., None]
+        codes = tf.cast(tf.gather(self._codes.value(), slots), tf.float32)
+        return centroids + codes * tf.gather(self._steps.value(), slots)[..., None]
 
 
 def int8_codes(rest: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -27,7 +27,7 @@ from tfrec.index.index import (
     without,
 )
 from tfrec.index.int8_storage import Int8Storage
-from tfrec.index.layout import BLOCK, CellLayout
+from tfrec.index.layout import BLOCK, SPARE, CellLayout
 from tfrec.index.pq_storage import PqStorage
 from tfrec.index.storage import Storage, by_slot, in_blocks
 
@@ -152,10 +152,10 @@ class IvfIndex(Index):
             excluded = tf.convert_to_tensor(excluded)
         request = _Request(tf.convert_to_tensor(queries), k, excluded, cosine)
         if allowed is None:
-            return ranked(*self._searched(request, self._usual_probes(cosine)))
+            return self._searched(request, self._usual_probes(cosine))
         if allowed.shape.rank == 2:
             return self._row_by_row(request, allowed)
-        return ranked(*self._filtered(request, allowed))
+        return self._filtered(request, allowed)
 
     @property
     def probes(self) -> int:
@@ -180,7 +180,7 @@ class IvfIndex(Index):
 
     def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items as they are kept; see `Index.vectors_of`."""
-        vectors = self._kept(tf.gather(self._slots, tf.maximum(items, 0)))
+        vectors = self._kept(tf.gather(self._slots.value(), tf.maximum(items, 0)))
         return tf.where(self.holds(items)[..., None], vectors, 0.0)
 
     @property
@@ -190,19 +190,22 @@ class IvfIndex(Index):
 
     def holds(self, items: tf.Tensor) -> tf.Tensor:
         """Whether items can be found; see `Index.holds`."""
-        slots = tf.gather(self._slots, tf.maximum(items, 0))
-        return (tf.gather(self._items, slots) >= 0) & (items >= 0)
+        slots = tf.gather(self._slots.value(), tf.maximum(items, 0))
+        return (tf.gather(self._items.value(), slots) >= 0) & (items >= 0)
 
     def _kept(self, slots: tf.Tensor) -> tf.Tensor:
-        cells = tf.gather(self._cell_of_block, slots // BLOCK)
-        centroids = tf.gather(self._directions, cells) * tf.gather(self._norms, cells)[..., None]
+        cells = tf.gather(self._cell_of_block.value(), slots // BLOCK)
+        centroids = (
+            tf.gather(self._directions.value(), cells)
+            * tf.gather(self._norms.value(), cells)[..., None]
+        )
         return self._storage.vectors(slots, centroids)
 
-    def _filtered(self, request: _Request, allowed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _filtered(self, request: _Request, allowed: tf.Tensor) -> Neighbours:
         kept = tf.cast(tf.where(allowed)[:, 0], tf.int32)
         share = tf.size(kept) / tf.size(allowed)
 
-        def probe() -> tuple[tf.Tensor, tf.Tensor]:
+        def probe() -> Neighbours:
             usual = tf.cast(self._usual_probes(request.cosine), tf.float64)
             wider = tf.cast(tf.math.ceil(usual / share), tf.int32)
             cells = tf.shape(self._norms)[0]
@@ -211,10 +214,10 @@ class IvfIndex(Index):
         return tf.cond(share < _FEW, lambda: self._scan(request, kept), probe)
 
     def _row_by_row(self, request: _Request, allowed: tf.Tensor) -> Neighbours:
-        def one(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def one(start: tf.Tensor, end: tf.Tensor) -> Neighbours:
             return self._filtered(_rows(request, start, end), allowed[start])
 
-        return ranked(*_in_rows(one, request, tf.constant(1)))
+        return _in_rows(one, request, tf.constant(1))
 
     def _searched(
         self,
@@ -222,20 +225,20 @@ class IvfIndex(Index):
         probes: tf.Tensor,
         allowed: tf.Tensor | None = None,
         kept: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Neighbours:
         """The best of the nearest cells, or of all items where these hold too few."""
         usual = self._probed(request, probes, allowed)
 
-        def carefully() -> tuple[tf.Tensor, tf.Tensor]:
-            def best(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def carefully() -> Neighbours:
+            def best(start: tf.Tensor, end: tf.Tensor) -> Neighbours:
                 part = _rows(request, start, end)
                 found = self._probed(part, probes, allowed)
-                return tf.cond(found.full, lambda: found[:2], lambda: self._scan(part, kept))
+                return tf.cond(found.full, lambda: found.best, lambda: self._scan(part, kept))
 
             return _in_rows(best, request, usual.step)
 
         # One condition for whatever is unusual: each costs as much as twenty thousand products.
-        return tf.cond(usual.full, lambda: usual[:2], apart(carefully))
+        return tf.cond(usual.full, lambda: usual.best, apart(carefully))
 
     def _probed(
         self, request: _Request, probes: tf.Tensor, allowed: tf.Tensor | None = None
@@ -244,58 +247,63 @@ class IvfIndex(Index):
         nearness = tf.matmul(request.queries, self._directions, transpose_b=True)
         order = nearness * self._unit if request.cosine else nearness
         chosen = tf.math.top_k(order, probes).indices
-        start = tf.gather(self._first, chosen)
-        splits, flat = tf.raw_ops.RaggedRange(
-            starts=tf.reshape(start, [-1]),
-            limits=tf.reshape(tf.gather(self._first, chosen + 1), [-1]),
-            deltas=tf.constant(1),
+        flat = tf.reshape(chosen, [-1])
+        start = tf.gather(self._first.value(), flat)
+        splits, blocks = tf.raw_ops.RaggedRange(
+            starts=start,
+            limits=tf.gather(self._first.value(), flat + 1),
+            deltas=1,
             Tsplits=tf.int32,
         )
-        ragged = tf.RaggedTensor.from_row_splits(flat, splits[::probes], validate=False)
-        # The spare block begins where the last cell ends.
-        blocks = ragged.to_tensor(default_value=tf.gather(self._first, self.cells))
+        ragged = tf.RaggedTensor.from_row_splits(blocks, splits[::probes], validate=False)
+        blocks = ragged.to_tensor(default_value=SPARE)
         # Where the first slot of each cell stands among the candidates of its row.
-        begun = tf.reshape(splits[:-1], tf.shape(chosen))
+        begun, start = (tf.reshape(each, tf.shape(chosen)) for each in (splits[:-1], start))
         shift = (begun - begun[:, :1] - start) * BLOCK
 
-        width = tf.shape(blocks)[1] * BLOCK
-        step = tf.maximum(_FETCH // tf.maximum(width * self.dimension, 1), 1)
-        some = _rows(request, 0, step)._replace(k=tf.minimum(request.k, width))
+        rows, width = tf.unstack(tf.shape(blocks))
+        step = tf.maximum(_FETCH // (BLOCK * self.dimension) // tf.maximum(width, 1), 1)
+        some = _rows(request, 0, step)._replace(k=tf.minimum(request.k, width * BLOCK))
         probe = _Probe(blocks[:step], chosen[:step], shift[:step], nearness[:step])
-        scores, items = self._best_of_blocks(some, probe, allowed)
-        full = tf.reduce_all(scores > tf.float32.min)
-        full &= (request.k <= width) & (tf.shape(blocks)[0] <= step)
-        return _Found(scores, items, full, step)
+        best = self._best_of_blocks(some, probe, allowed)
+        full = tf.reduce_all(best.scores > tf.float32.min)
+        full &= (request.k <= width * BLOCK) & (rows <= step)
+        return _Found(best, full, step)
 
     def _best_of_blocks(
         self, request: _Request, probe: _Probe, allowed: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Neighbours:
         blocks = probe.blocks
-        shape = [tf.shape(blocks)[0], tf.shape(blocks)[1] * BLOCK]
-        items = tf.reshape(tf.gather(in_blocks(self._items), blocks), shape)
-        cells = tf.gather(self._cell_of_block, blocks)
-        base = tf.gather(probe.nearness, cells, batch_dims=1) * tf.gather(self._norms, cells)
+        items = tf.gather(in_blocks(self._items), blocks)
+        cells = tf.gather(self._cell_of_block.value(), blocks)
+        base = tf.gather(probe.nearness, cells, batch_dims=1) * tf.gather(
+            self._norms.value(), cells
+        )
         scores = self._storage.scores(blocks, request.queries, base)
         if request.cosine:
-            scores *= tf.reshape(tf.gather(in_blocks(self._inverse_lengths), blocks), shape)
+            scores *= tf.gather(in_blocks(self._inverse_lengths), blocks)
+        rows, width = tf.unstack(tf.shape(blocks))
+        shape = tf.stack([rows, width * BLOCK])
+        items, scores = tf.reshape(items, shape), tf.reshape(scores, shape)
         good = items >= 0
         if allowed is not None:
             good &= tf.gather(allowed, tf.maximum(items, 0))
-        scores = tf.where(good, scores, tf.float32.min)
+        # Filled, since spreading a scalar takes `tf.where` longer than the products do.
+        scores = tf.where(good, scores, tf.fill(shape, tf.float32.min))
         if request.excluded is not None:
             scores = without(scores, self._columns(probe, request.excluded))
         if self._storage.rerank:
             scores, places = self._reranked(request, blocks, scores)
         else:
             scores, places = tf.math.top_k(scores, request.k)
-        return scores, tf.gather(items, places, batch_dims=1)
+        return Neighbours(scores, tf.gather(items, places, batch_dims=1))
 
     def _columns(self, probe: _Probe, excluded: tf.Tensor) -> tf.Tensor:
         """Where items [b, e] stand among the candidates of their rows, -1 where they don't."""
-        slots = tf.gather(self._slots, tf.maximum(excluded, 0))
-        cells = tf.gather(self._cell_of_block, slots // BLOCK)
-        # A removed item lies in the last slot, whose block is said to be of cell 0.
-        known = (excluded >= 0) & (tf.gather(self._items, slots) >= 0)
+        slots = tf.gather(self._slots.value(), tf.maximum(excluded, 0))
+        cells = tf.gather(self._cell_of_block.value(), slots // BLOCK)
+        # A removed item lies in the spare block, which is said to be of cell 0.
+        known = (excluded >= 0) & (tf.gather(self._items.value(), slots) >= 0)
         here = (cells[..., None] == probe.chosen[:, None]) & known[..., None]
         columns = slots[..., None] + probe.shift[:, None]
         return tf.reduce_max(tf.where(here, columns, -1), 2)
@@ -308,24 +316,22 @@ class IvfIndex(Index):
         slots = tf.gather(blocks, places // BLOCK, batch_dims=1) * BLOCK + places % BLOCK
         scores = tf.reduce_sum(self._kept(slots) * request.queries[:, None], -1)
         if request.cosine:
-            scores *= tf.gather(self._inverse_lengths, slots)
+            scores *= tf.gather(self._inverse_lengths.value(), slots)
         scores, order = tf.math.top_k(tf.where(best > tf.float32.min, scores, best), request.k)
         return scores, tf.gather(places, order, batch_dims=1)
 
-    def _scan(
-        self, request: _Request, candidates: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def _scan(self, request: _Request, candidates: tf.Tensor | None = None) -> Neighbours:
         """The best of items [n], in ascending order, or of all; each of them is scored."""
         if candidates is None:
             candidates = tf.range(tf.shape(self._slots)[0])
         padded = tf.concat([candidates, tf.shape(self._slots)[:1]], 0)
 
         def best(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            slots = tf.gather(self._slots, candidates[start:end])
+            slots = tf.gather(self._slots.value(), candidates[start:end])
             scores = tf.matmul(request.queries, self._kept(slots), transpose_b=True)
             if request.cosine:
-                scores *= tf.gather(self._inverse_lengths, slots)
-            scores = tf.where(tf.gather(self._items, slots) >= 0, scores, tf.float32.min)
+                scores *= tf.gather(self._inverse_lengths.value(), slots)
+            scores = tf.where(tf.gather(self._items.value(), slots) >= 0, scores, tf.float32.min)
             if request.excluded is not None:
                 # `tf.searchsorted` can't reshape nothing, and a request may exclude nothing.
                 wanted = tf.reshape(request.excluded, [1, -1])
@@ -337,21 +343,19 @@ class IvfIndex(Index):
             return scores, tf.gather(candidates, places + start)
 
         rows = tf.shape(request.queries)[0]
-        return best_in_blocks(best, rows, request.k, tf.size(candidates), _SCAN)
+        return ranked(*best_in_blocks(best, rows, request.k, tf.size(candidates), _SCAN))
 
 
 class _Found(NamedTuple):
     """What probing found.
 
     Attributes:
-        scores: float32 [b, k]; narrower, or of fewer rows, where not `full`.
-        items: int32 [b, k].
+        best: Narrower, of fewer rows, or of items that don't qualify, where not `full`.
         full: Whether every query has its k items.
         step: Rows that may be probed at once.
     """
 
-    scores: tf.Tensor
-    items: tf.Tensor
+    best: Neighbours
     full: tf.Tensor
     step: tf.Tensor
 
@@ -377,7 +381,7 @@ def _rows(request: _Request, start: tf.Tensor, end: tf.Tensor) -> _Request:
     return request._replace(queries=request.queries[start:end], excluded=excluded)
 
 
-def _in_rows(best: object, request: _Request, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _in_rows(best: object, request: _Request, step: tf.Tensor) -> Neighbours:
     """Answers `step` rows at a time."""
     count = tf.shape(request.queries)[0]
 
@@ -396,4 +400,4 @@ def _in_rows(best: object, request: _Request, step: tf.Tensor) -> tuple[tf.Tenso
         (tf.constant(0), *nothing),
         shape_invariants=(tf.TensorShape([]), unknown, unknown),
     )
-    return scores, items
+    return Neighbours(scores, items)

@@ -9,7 +9,7 @@ from tfrec.errors import DescriptionError
 from tfrec.index.cells import Cells
 from tfrec.index.index import kept_variable
 from tfrec.index.int8_storage import Int8Storage
-from tfrec.index.layout import BLOCK, CellLayout
+from tfrec.index.layout import CellLayout
 from tfrec.index.storage import Storage, by_slot, in_blocks
 
 __all__ = ["PqStorage", "pq_codes"]
@@ -83,8 +83,7 @@ class PqStorage(Storage):
         row = tf.range(shape[0])[:, None] * self._parts + tf.range(self._parts)
         codes = tf.cast(tf.gather(in_blocks(self._codes), blocks), tf.int32)
         entries = tf.gather(table, codes + row[:, None, None] * _CODES)
-        rough = tf.reduce_sum(entries, -1) + base[..., None]
-        return tf.reshape(rough, [shape[0], shape[1] * BLOCK])
+        return tf.reduce_sum(entries, -1) + base[..., None]
 
     def vectors(self, slots: tf.Tensor, centroids: tf.Tensor) -> tf.Tensor:
         """Kept vectors, in 8 bits; see `Storage.vectors`."""

@@ -30,7 +30,7 @@ class Storage(tf.Module):
             base: float32 [b, w], inner products with the centroids of the blocks' cells.
 
         Returns:
-            float32 [b, w * BLOCK].
+            float32 [b, w, BLOCK].
         """
         raise NotImplementedError
 
@@ -53,12 +53,10 @@ def in_blocks(variable: tf.Variable) -> tf.Tensor:
 
 
 def products(rows: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
-    """Inner products of rows [b, w, BLOCK, D] with queries [b, D]; float32 [b, w * BLOCK]."""
+    """Inner products of rows [b, w, BLOCK, D] with queries [b, D]; float32 [b, w, BLOCK]."""
     # Not a matrix product: oneDNN prepares itself anew for each number of rows, which took 0.45 ms
     # where this takes 0.05; for 64 queries of 3,200 rows this is twice as fast too.
-    shape = tf.shape(rows)
-    scores = tf.reduce_sum(rows * queries[:, None, None], -1)
-    return tf.reshape(scores, [shape[0], shape[1] * BLOCK])
+    return tf.reduce_sum(rows * tf.reshape(queries, [-1, 1, 1, queries.shape[1]]), -1)
 
 
 def by_slot(values: np.ndarray, items: np.ndarray) -> np.ndarray:
