@@ -1,9 +1,9 @@
 """What the embedded server adds to the graph, and what many clients gain over one.
 
-One process run: a recommender of 100,000 items (64 dimensions, brute force, top 10) is exported,
-then the same request is answered, in turns, by the bare graph call in a TF1-style session and by
-the embedded server over loopback; then one client and 32 clients ask in turns. Clients are
-processes of their own. Prints medians; the last line is one JSON object:
+`serve.py` runs this too. A recommender of 100,000 items (64 dimensions, brute force, top 10) is
+exported, then the same request is answered, in turns, by the bare graph call in a TF1-style
+session and by the embedded server over loopback; then one client and 32 clients ask in turns.
+Clients are processes of their own. Prints medians; the last line is one JSON object:
 
 - `grpc_over_graph`: p50 over gRPC over p50 of the bare call, batch 1; at most 4 is wanted.
 - `throughput_ratio`: requests a second of 32 clients over one client, with the stock server's
@@ -24,7 +24,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-REPEATS = 3
+ITEMS, CALLS, SECONDS, REPEATS = 100_000, 300, 2.0, 3
 BATCHING = "max_batch_size { value: 32 }\nnum_batch_threads { value: 2 }\n"
 
 
@@ -140,22 +140,15 @@ def latencies(server: Any, calls: int) -> tuple[float, float]:
     return float(np.median(graph[skip:])) * 1000, float(np.median(grpc[skip:])) * 1000
 
 
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--dimension", type=int, default=64)
-    parser.add_argument("--calls", type=int, default=300)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    arguments = parser.parse_args()
-
+def measured(items: int, dimension: int, calls: int, seconds: float) -> dict[str, float]:
+    """The figures of the module's description, by name."""
     from serving.options import ServerOptions
     from serving.server import Server
 
     rates: dict[tuple[str, int], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "bench"
-        write_model(base / "1", arguments.items, arguments.dimension)
+        write_model(base / "1", items, dimension)
         batching = Path(folder) / "batching.config"
         batching.write_text(BATCHING)
         plain = ServerOptions(
@@ -165,31 +158,35 @@ def main() -> None:
             update={"enable_batching": True, "batching_parameters_file": batching}
         )
         with Server(plain) as single, Server(batched) as gathering:
-            graph_ms, grpc_ms = latencies(single, arguments.calls)
+            graph_ms, grpc_ms = latencies(single, calls)
             print(f"graph {graph_ms:.3f} ms, over gRPC {grpc_ms:.3f} ms (p50, batch 1)")
             for repeat in range(REPEATS):
                 for name, server in (("single", single), ("batched", gathering)):
                     for clients in (1, 32):
-                        rate = throughput(server.port, clients, min(clients, 16), arguments.seconds)
+                        rate = throughput(server.port, clients, min(clients, 16), seconds)
                         rates.setdefault((name, clients), []).append(rate)
                         print(f"{repeat}: {name}, {clients} clients: {rate:.0f}/s")
     medians = {key: statistics.median(values) for key, values in rates.items()}
-    print(
-        json.dumps(
-            {
-                "benchmark": "serve_grpc",
-                "items": arguments.items,
-                "graph_ms_p50": round(graph_ms, 3),
-                "grpc_ms_p50": round(grpc_ms, 3),
-                "grpc_over_graph": round(grpc_ms / graph_ms, 2),
-                **{f"per_second_{n}_{c}": round(rate) for (n, c), rate in medians.items()},
-                "throughput_ratio": round(medians["batched", 32] / medians["batched", 1], 2),
-                "throughput_ratio_unbatched": round(
-                    medians["single", 32] / medians["single", 1], 2
-                ),
-            }
-        )
-    )
+    return {
+        "graph_ms_p50": round(graph_ms, 3),
+        "grpc_ms_p50": round(grpc_ms, 3),
+        "grpc_over_graph": round(grpc_ms / graph_ms, 2),
+        **{f"per_second_{n}_{c}": round(rate) for (n, c), rate in medians.items()},
+        "throughput_ratio": round(medians["batched", 32] / medians["batched", 1], 2),
+        "throughput_ratio_unbatched": round(medians["single", 32] / medians["single", 1], 2),
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--items", type=int, default=ITEMS)
+    parser.add_argument("--dimension", type=int, default=64)
+    parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    arguments = parser.parse_args()
+    figures = measured(arguments.items, arguments.dimension, arguments.calls, arguments.seconds)
+    print(json.dumps({"benchmark": "serve_grpc", "items": arguments.items, **figures}))
 
 
 if __name__ == "__main__":
