@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,8 @@ from tfrec.export.verify import verify_saved_model
 from tfrec.export.warmup import WARMUP_FILE, sample_requests, write_warmup
 from tfrec.index import ExactIndex
 from tfrec.published import LABELS_FILE
+
+ONNX = ("tf2onnx==1.17.0", "onnx==1.23.2", "onnxruntime==1.32.0")
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +128,33 @@ def test_the_graph_refuses_what_no_server_checks(
     with ServedModel(version) as served, pytest.raises(tf.errors.InvalidArgumentError) as error:
         served.run("recommend", inputs | change)
     assert says in error.value.message
+
+
+@pytest.mark.slow
+def test_onnxruntime_answers_as_the_session_does(
+    version: Path, source: ServingSource, tmp_path: Path
+) -> None:
+    """An executor of others: every signature, from where its strings have become numbers."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    install = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable]
+    # Laid over this environment for one process, and gone with the test's folder.
+    install += ["--target", str(tmp_path), *ONNX]
+    done = subprocess.run(install, capture_output=True, text=True, timeout=280, check=False)
+    if done.returncode:
+        pytest.skip(f"no package index here: {done.stderr[-200:]}")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.export.onnx_answers", str(version)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    asked = {request.signature for request in sample_requests(source, k=5)}
+    assert {line["signature"] for line in lines} == asked
+    assert [line for line in lines if not line.get("difference", np.inf) < 1e-4] == []
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Which variables of an export are both gathered from and read whole: each read then copies them."""
+"""Which variables of an export are gathered from and read too: each read then copies them."""
 
 from __future__ import annotations
 

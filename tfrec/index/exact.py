@@ -73,11 +73,14 @@ class ExactIndex(Index):
         columns = None if allowed is None else tf.gather(allowed, self.items, axis=-1)
 
         def best_of(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            scores = tf.matmul(queries, vectors[start:end], transpose_b=True)
+            # Inside of a branch a converter such as tf2onnx knows only the shapes that are said.
+            block = tf.ensure_shape(vectors, [None, self.dimension])[start:end]
+            scores = tf.matmul(queries, block, transpose_b=True)
             if cosine:
                 scores *= self.inverse_lengths[start:end]
             if columns is not None:
-                scores = tf.where(columns[..., start:end], scores, tf.float32.min)
+                here = tf.ensure_shape(columns, columns.shape)[..., start:end]
+                scores = tf.where(here, scores, tf.float32.min)
             if rows is not None:
                 scores = without(scores, rows - start)
             best, places = tf.math.top_k(scores, tf.minimum(k, end - start))
