@@ -27,14 +27,14 @@ def write_saved_model(
     Args:
         graph: The signatures.
         path: A folder, made here.
-        layers: Keras layers that the graph calls; their lookup tables are written with it.
+        layers: Keras layers that the graph calls; their lookup tables are written with it. Their
+            weights are written as far as a signature reads them.
 
     Raises:
         ExportError: The folder can't be written.
     """
     archive = keras.export.ExportArchive()
-    for layer in layers:
-        archive.track(layer)
+    archive.track(_Resources(layers))
     archive.add_variable_collection(CATALOGUE, list(graph.variables))
     for name, endpoint in graph.endpoints.items():
         specs = [
@@ -46,6 +46,23 @@ def write_saved_model(
         archive.write_out(str(path), verbose=False)
     except tf.errors.OpError as error:
         raise unwritable(path, error) from error
+
+
+class _Resources(tf.Module):
+    """What layers hold beside weights: lookup tables, tokenisers.
+
+    A Keras variable, reached through its layer, is one node of a SavedModel, and the TensorFlow
+    variable in it, which signatures read, another: each weight would be written, and loaded, twice.
+    """
+
+    def __init__(self, layers: Sequence[keras.layers.Layer]) -> None:
+        super().__init__()
+        self.resources = [
+            node
+            for layer in layers
+            for node in tf.train.TrackableView(layer).descendants()
+            if isinstance(node, tf.saved_model.experimental.TrackableResource)
+        ]
 
 
 def _traced(
