@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.async_client import AsyncClient
 from serving.client import CallOptions, Client
@@ -77,6 +78,15 @@ def test_every_signature_answers_as_the_model_does(version: Path, source: Servin
 def test_no_request_copies_a_variable(version: Path) -> None:
     """One `score` would make every later `recommend` copy the vectors of the whole catalogue."""
     assert copied_variables(version) == set()
+
+
+def test_each_weight_is_written_once(version: Path) -> None:
+    """Keras' way to track a layer doubled the files, and what a server reads when it loads them."""
+    data = (version / "saved_model.pb").read_bytes()
+    nodes = saved_model_pb2.SavedModel.FromString(data).meta_graphs[0].graph_def.node
+    handles = [node for node in nodes if node.op == "VarHandleOp"]
+    written = tf.train.list_variables(str(version / "variables" / "variables"))
+    assert len([name for name, _ in written if "VARIABLE_VALUE" in name]) == len(handles)
 
 
 def test_a_model_that_answers_otherwise_is_refused(version: Path, source: ServingSource) -> None:
