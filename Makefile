@@ -3,6 +3,9 @@
 .PHONY: help setup demo test test-fast check format bench flink lock clean
 BIN := .venv/bin
 WORKDIR ?= tfrec-demo
+# Tests also wait for servers and processes of their own, so that three workers fill two cores; up to
+# 4 GB of memory each.
+WORKERS ?= 3
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 help:  ## list these commands
@@ -15,10 +18,10 @@ demo: setup  ## from simulated raw files to a gRPC answer, in tfrec-demo/
 	@$(BIN)/tfrec demo $(WORKDIR)
 
 test: setup  ## every test, slow ones too (under 20 minutes on two cores)
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: setup  ## the tests that end within 3 minutes
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 check: setup  ## ruff, mypy strict, import directions, the documentation's commands
 	$(BIN)/ruff check .
