@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from tfrec.errors import DescriptionError, ServingError
 __all__ = ["CallOptions", "Tls", "channel_options", "explain", "pauses"]
 
 MODELS_METADATA = "tfrec-models"
+_NODE = re.compile(r"(\s*\[\[\{\{.*?\}\}\]\])+$")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ def explain(error: Any, target: str, model: str, timeout: float) -> ServingError
         timeout: The deadline, in seconds.
     """
     code = error.code()
-    text = " ".join((error.details() or "").split())
+    # TensorFlow appends the node that failed, which tells nothing to who asked.
+    text = _NODE.sub("", " ".join((error.details() or "").split())).rstrip(".")
     if code is grpc.StatusCode.UNAVAILABLE:
         refused = "connection refused" in text.lower()
         return ServingError(
@@ -147,8 +150,14 @@ def explain(error: Any, target: str, model: str, timeout: float) -> ServingError
             received="another gRPC server",
             remedy="Correct host and port; gRPC is on 8500, REST on 8501",
         )
+    unsigned = text.startswith("Serving signature key")
     return ServingError(
-        target, f"model `{model}` refused the request", received=f"{code.name}: {text}"
+        target,
+        f"model `{model}` refused the request",
+        received=f"{code.name}: {text}",
+        remedy="It was exported without this; docs/serving.md tells what each signature needs"
+        if unsigned
+        else None,
     )
 
 

@@ -69,11 +69,16 @@ def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("arguments", [["simulate"], ["simulate", "o", "--sead", "1"], ["fly"], []])
-def test_a_usage_error_exits_with_2(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+def test_a_usage_error_is_one_line_and_exits_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
     monkeypatch.setattr(cli, "_load", lambda name: command())
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith("tfrec") and message.endswith("--help`.\n")
+    assert message.count("\n") == 1
 
 
 def test_help_and_version_are_quick_and_complete() -> None:

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from tfrec import __version__
 from tfrec.errors import TfrecError
+from tfrec.quiet_start import QuietStart
 
 __all__ = ["COMMANDS", "main"]
 
@@ -46,6 +49,13 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other failure is said."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
+
+
 def _load(name: str) -> ModuleType:
     return importlib.import_module(f"tfrec.commands.{name}")
 
@@ -53,7 +63,7 @@ def _load(name: str) -> ModuleType:
 def _parser() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tfrec",
         usage="tfrec [--version] COMMAND …",
         description="Production multimodal recommendation on TensorFlow.",
@@ -75,12 +85,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done; 1 the data, the run or the server is at fault; 2 the description or an option is.
     """
-    # TensorFlow's C++ start-up notices are noise to a person at a terminal; errors stay.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Notices of TensorFlow's C++ code are noise to a person at a terminal. Its errors stay where
+    # there is a GPU that might not be used because of one; without, they tell of nothing but that,
+    # and of optimisations of a graph that weren't made.
+    gpu = os.path.exists("/dev/nvidia0")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if gpu else "3")
+    QuietStart().install()
+    # It calls its TF1 loader deprecated, by whose rules the stock server loads.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     outer = _parser().parse_args(argv)
     module = _load(outer.command)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"tfrec {outer.command}",
         description=module.SUMMARY,
         epilog="examples:\n" + "\n".join(f"  {line}" for line in module.EXAMPLES),

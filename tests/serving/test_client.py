@@ -267,6 +267,28 @@ def test_query_prints_a_ranked_table(server: Server, capsys: pytest.CaptureFixtu
     assert '"item_ids": ["c", "d"]' in capsys.readouterr().out
 
 
+def test_query_asks_for_someone_without_an_id(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A history stands for itself, though the signature's `user_id` mustn't be empty."""
+    target = f"127.0.0.1:{server.port}"
+    assert main(["query", target, "--history", "a,b", "--k", "1", "--model", "songs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["1", "c", "-2.0000"]
+    assert lines[2].startswith("1 item from songs")
+
+
+def test_a_refusal_names_no_node_of_the_graph(server: Server) -> None:
+    """What the graph says is kept, what TensorFlow adds to it for its makers isn't."""
+    with (
+        Client(f"127.0.0.1:{server.port}", model="songs") as client,
+        pytest.raises(ServingError) as caught,
+    ):
+        client.recommend("")
+    assert "assertion failed" in str(caught.value)
+    assert "[[{{" not in str(caught.value) and ".." not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
@@ -274,7 +296,7 @@ def test_query_prints_a_ranked_table(server: Server, capsys: pytest.CaptureFixtu
         (["{target}", "--search", " "], 2, ["--search", "a text must be given"]),
         (["{target}", "--search", "a", "--user", "u"], 2, ["--search", "--user too"]),
         (["{target}", "--search", "a", "--explain"], 2, ["--search", "--explain too"]),
-        (["{target}", "--search", "a", "--model", "songs"], 1, ["`songs` refused", "search"]),
+        (["{target}", "--search", "a", "--model", "songs"], 1, ["`songs` refused", "without this"]),
         (["localhost", "--user", "u"], 2, ["a host, a colon and a port", "127.0.0.1:8500"]),
         (
             ["{target}", "--user", "u", "--model", "nope"],
@@ -339,4 +361,4 @@ def test_the_only_model_is_found_without_its_name(
     )
     with Server(options) as alone:
         assert main(["query", f"127.0.0.1:{alone.port}", "--user", "u", "--k", "1"]) == 0
-    assert "1 items from songs version 1" in capsys.readouterr().out
+    assert "1 item from songs version 1" in capsys.readouterr().out

@@ -88,7 +88,9 @@ def write_recommender(base: Path, version: int = 1, items: Sequence[str] = "abcd
         def recommend(
             self, user_id: tf.Tensor, history: tf.Tensor, exclude: tf.Tensor, k: tf.Tensor
         ) -> dict[str, tf.Tensor]:
-            ids = tf.constant(list(items))
+            # As an export's guards do.
+            with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(user_id != ""), [""])]):
+                ids = tf.constant(list(items))
             gone = tf.concat([history, exclude], axis=1)
             seen = tf.reduce_any(gone[:, :, None] == ids[None, None, :], axis=1)
             scores = tf.where(seen, tf.float32.min, -tf.range(len(items), dtype=tf.float32))

@@ -24,11 +24,14 @@ EXAMPLES = [
     "tfrec query 127.0.0.1:8500 --user 42 --json",
 ]
 
+# Every signature but one takes an id; this is nobody's, so that a history stands for itself.
+_NOBODY = "somebody new"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("target", metavar="HOST:PORT", help="the server's gRPC port")
-    parser.add_argument("--user", help="the user's id")
+    parser.add_argument("--user", help="the user's id; without one, --history says what was liked")
     parser.add_argument("--search", metavar="TEXT", help="items by title, or by what they're about")
     parser.add_argument("--k", type=int, default=10, help="how many items (%(default)s)")
     parser.add_argument(
@@ -96,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
             answer = client.search(arguments.search, arguments.k, exclude=arguments.exclude)
         else:
             answer = client.recommend(
-                arguments.user or "",
+                arguments.user or _NOBODY,
                 arguments.k,
                 history=arguments.history,
                 exclude=arguments.exclude,
@@ -106,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         reasons = []
         if arguments.explain and answer.item_ids:
             reasons = client.explain(
-                arguments.user or "",
+                arguments.user or _NOBODY,
                 arguments.k,
                 history=arguments.history,
                 item_ids=answer.item_ids,
@@ -129,7 +132,8 @@ def run(arguments: argparse.Namespace) -> int:
         if reasons:
             _print_reason(reasons[rank - 1])
     count = len(answer.item_ids)
-    print(f"{count} items from {name} version {answer.model_version} in {milliseconds:.1f} ms")
+    items = "1 item" if count == 1 else f"{count} items"
+    print(f"{items} from {name} version {answer.model_version} in {milliseconds:.1f} ms")
     return 0
 
 
@@ -185,11 +189,14 @@ def _condition(text: str) -> tuple[str, Condition]:
     if not ranged:
         return name, _ids(value)
     try:
-        return name, (float(least) if least else None, float(most) if most else None)
+        low, high = float(least) if least else None, float(most) if most else None
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"a range is of numbers, as 1990..2000, not {value}"
         ) from None
+    if low is not None and high is not None and low > high:
+        raise argparse.ArgumentTypeError(f"a range goes from the least to the most, not {value}")
+    return name, (low, high)
 
 
 def _ids(text: str) -> list[str]:

@@ -191,8 +191,6 @@ def _serve(options: ServerOptions) -> int:
         )
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("serving").setLevel(logging.INFO)
-    # TensorFlow 2 calls its TF1 loader deprecated; the stock server keeps to that loader's rules.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from serving.server import Server
 
     server = Server(options)
