@@ -12,11 +12,11 @@ from tfrec.export.catalogue_file import CatalogueFile
 from tfrec.export.from_run import serving_source
 from tfrec.export.gallery import write_gallery
 from tfrec.export.index_choice import IndexOptions, choose_index
-from tfrec.export.item_columns import title_feature
 from tfrec.export.model_card import model_card
 from tfrec.export.publish import publishing
 from tfrec.export.serving_graph import ServingGraph
 from tfrec.export.source import ServingSource
+from tfrec.export.titles import title_feature
 from tfrec.export.verify import Verification, verify_saved_model
 from tfrec.export.warmup import sample_requests, write_warmup
 from tfrec.index import Index

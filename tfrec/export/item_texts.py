@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,20 +9,16 @@ import numpy.typing as npt
 
 from tfrec.config import FeatureConfig
 from tfrec.encoders.encoder import Encoder
-from tfrec.export.item_columns import title_feature
 from tfrec.export.source import ItemTexts
+from tfrec.export.titles import leading_text, title_feature
 from tfrec.input import ItemTable
 from tfrec.schema import FeatureSpec
 from tfrec.training import Run
 
-__all__ = ["TITLE", "item_texts", "leading_text", "title_config"]
+__all__ = ["TITLE", "item_texts", "title_config"]
 
 # Stands for the title's column beside the features, whose names hold no "/".
 TITLE = "search/title"
-
-_ABBREVIATED = re.compile(
-    r"(^|[\s(])(?i:dr|mr|mrs|ms|st|sgt|lt|capt|col|gen|prof|jr|sr|vs|vol)$|\.[A-Z]$|[^.]\.\.$"
-)
 
 
 def item_texts(
@@ -66,27 +61,6 @@ def item_texts(
     lengths = np.linalg.norm(stacked, axis=-1, keepdims=True)
     unit = np.divide(stacked, lengths, out=np.zeros_like(stacked), where=lengths > 0)
     return ItemTexts(first.name, tuple(names), unit)
-
-
-def leading_text(text: str) -> str:
-    """The first of several columns that were joined by ". ", as far as the text tells.
-
-    The text goes on after an abbreviation, three dots and within brackets, which tells 99.8% of
-    9,742 MovieLens titles; names as "M. Butterfly" are cut, films as "M" aren't. Where the first
-    column was blank it is the first sentence of the second.
-
-    Example:
-        >>> leading_text("Dr. No. A spy meets a doctor. He wins."), leading_text("Solaris")
-        ('Dr. No', 'Solaris')
-        >>> leading_text("Seven (a.k.a. Se7en). Two detectives. And a box.")
-        'Seven (a.k.a. Se7en)'
-    """
-    first, *others = text.split(". ")
-    for part in others:
-        if not _ABBREVIATED.search(first) and first.count("(") <= first.count(")"):
-            break
-        first = f"{first}. {part}"
-    return first
 
 
 def title_config(features: Mapping[str, FeatureConfig], title: str | None) -> FeatureConfig | None:

@@ -17,10 +17,13 @@ import tensorflow as tf
 from tfrec import schema
 from tfrec.schema import FeatureSpec
 
-__all__ = ["raw_features", "unscaled"]
+__all__ = ["raw_features", "raw_numbers", "unscaled"]
 
 # From the private use area: hardly a value of any vocabulary, and then only of a sample.
 _UNKNOWN = "\ue000unknown"
+# In units of the last place: rounding of the number, of its shift and of the quotient, and as much
+# again to be sure.
+_STEPS = 8
 
 
 def raw_features(
@@ -130,3 +133,43 @@ def unscaled(spec: FeatureSpec, values: np.ndarray) -> np.ndarray:
         inverse = np.arcsin if config.transform == "sin" else np.arccos
         return inverse(np.clip(numbers, -1, 1)) * (config.period or 1.0) / (2 * math.pi)
     return numbers
+
+
+def raw_numbers(spec: FeatureSpec, values: np.ndarray) -> np.ndarray:
+    """Raw numbers as they were written, where that can still be told.
+
+    Standardisation in single precision leaves 0.31000002 of 0.31 and 1e-7 of 0, which a range that
+    ends there would miss. So each number is rounded to the decimals that are above what a few
+    steps of that precision amount to.
+
+    Args:
+        spec: The feature.
+        values: float32 [n], prepared.
+
+    Returns:
+        float64 [n].
+
+    Example:
+        >>> from tfrec.config import FeatureConfig
+        >>> price = FeatureConfig(modality="numeric", transform="log1p")
+        >>> spec = FeatureSpec(
+        ...     name="price", modality="numeric", config=price, mean=0.75, deviation=0.2
+        ... )
+        >>> moved = np.log1p(np.float32([0.0, 0.31, 63.0])) - np.float32(0.75)
+        >>> prepared = moved / np.float32(0.2)
+        >>> raw_numbers(spec, prepared).tolist()
+        [0.0, 0.31, 63.0]
+    """
+    values = np.asarray(values, np.float32)
+    found = unscaled(spec, values)
+    # Of the number and of what it is computed from: mean and spread are added to it.
+    far = np.maximum(np.abs(values), abs(spec.shift) / (spec.spread or 1.0)).astype(np.float32)
+    step = np.abs(unscaled(spec, values + _STEPS * np.spacing(far).astype(np.float64)) - found)
+    usable = np.isfinite(found) & (step > 0) & (step < 1)
+    decimals = np.floor(-np.log10(np.where(usable, step, 1.0))).astype(int)
+    return np.array(
+        [
+            round(float(number), int(places)) if use else number
+            for number, places, use in zip(found, decimals, usable, strict=True)
+        ]
+    )
