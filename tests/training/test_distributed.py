@@ -22,11 +22,12 @@ OPTIONS = ["--config", "ids", "--set", "training.batch_size=64", "--set", "dimen
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["in_batch", "full", "lightgcn"])
+@pytest.mark.parametrize("kind", ["in_batch", "full", "lightgcn", "pointwise"])
 def test_two_replicas_equal_one_of_double_batch(kind: str) -> None:
     """Loss, tables and their averages: negatives are the whole batch's, weights one mean's.
 
-    `lightgcn` from data to run: the graph's vectors are settled and kept under a strategy too.
+    Two from data to run under a strategy: `lightgcn`, whose graph's vectors are settled and kept,
+    and `pointwise`, whose tower of raw titles is trained item by item first.
     """
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.two_replicas", kind],

@@ -3,7 +3,7 @@
 A program, since devices are fixed when TensorFlow starts. Prints the greatest difference of losses
 and of weights, as JSON.
 
-    python -m tests.training.two_replicas OBJECTIVE|lightgcn
+    python -m tests.training.two_replicas OBJECTIVE|lightgcn|pointwise
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from tests.input.test_windows import timelines
 from tests.records import write_prepared
 from tests.training.conftest import events
 from tests.training.tiny import LIKED, tiny_trainer
+from tfrec.config.dataset import FeatureConfig
 from tfrec.config.loading import load_config
 from tfrec.config.model import LossConfig, ModelConfig
 from tfrec.config.presets import find_model_config
 from tfrec.input import Windows
+from tfrec.schema import FeatureSpec
 from tfrec.training import RunLayout, load_run, train
 from tfrec.training.strategies import make_strategy
+
+TITLE = FeatureConfig(modality="text")
 
 
 def runs(name: str) -> dict[str, float]:
@@ -37,7 +41,14 @@ def runs(name: str) -> dict[str, float]:
     config = load_config(find_model_config(name), ModelConfig, sets)
     found, losses = [], []
     with tempfile.TemporaryDirectory() as folder:
-        data = write_prepared(Path(folder) / "data", events(), items=40, users=60)
+        data = write_prepared(
+            Path(folder) / "data",
+            events(),
+            items=40,
+            users=60,
+            specs=[FeatureSpec(name="title", modality="text", config=TITLE)],
+            values={"title": [f"song {i % 5} of {i % 7}" for i in range(40)]},
+        )
         for way in ("one", "mirrored"):
             run = Path(folder) / way
             train(data, run, config, strategy=make_strategy(way), progress=False)
@@ -78,4 +89,8 @@ if __name__ == "__main__":
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
-    print(json.dumps(runs(sys.argv[1]) if sys.argv[1] == "lightgcn" else steps(sys.argv[1])))
+    print(
+        json.dumps(
+            runs(sys.argv[1]) if sys.argv[1] in ("lightgcn", "pointwise") else steps(sys.argv[1])
+        )
+    )

@@ -142,7 +142,8 @@ class _Fit:
         self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-3)
         self._variables = [*tower.trainable_variables, *self._head.trainable_variables]
         self._optimizer.build(self._variables)
-        self._step = tf.function(self._one_step, reduce_retracing=True)
+        self._strategy = tf.distribute.get_strategy()
+        self._step = tf.function(self._on_replicas, reduce_retracing=True)
 
     def constant(self) -> float:
         """Weighted cosine of the mean direction on the held-out items."""
@@ -165,7 +166,7 @@ class _Fit:
                     tf.constant([self._seed, steps]),
                 )
                 steps += 1
-            cosine = self._quality()
+            cosine = self._agreed(self._quality())
             if cosine > best:
                 best, kept = cosine, number
                 best_weights = [variable.numpy() for variable in self._variables]
@@ -175,20 +176,33 @@ class _Fit:
             variable.assign(weight)
         return best, kept
 
-    def _one_step(self, value: Any, target: Any, weight: Any, seed: Any) -> Any:
+    def _on_replicas(self, *batch: Any) -> None:
+        # Variables that replicas share have a gradient within one only. All take the whole batch:
+        # it is small, and so no weight depends on how many there are.
+        self._strategy.run(self._one_step, args=batch)
+
+    def _agreed(self, cosine: float) -> float:
+        """The mean over workers, so that none stops while another waits for it."""
+        if self._strategy.num_replicas_in_sync == 1:
+            return cosine
+        every = self._strategy.run(tf.identity, args=(tf.constant(cosine, tf.float64),))
+        return float(self._strategy.reduce(tf.distribute.ReduceOp.MEAN, every, axis=None))
+
+    def _one_step(self, value: Any, target: Any, weight: Any, seed: Any) -> None:
         if self.augment is not None:
             value = self.augment(value, seed)
         with tf.GradientTape() as tape:
             predicted = tf.cast(self._head(self._tower(value, training=True)), tf.float32)
             cosine = tf.reduce_sum(tf.math.l2_normalize(predicted, -1, 1e-9) * target, -1)
             loss = tf.reduce_sum(weight * (1 - cosine)) / tf.reduce_sum(weight)
+            # The optimizer adds what replicas found.
+            loss /= self._strategy.num_replicas_in_sync
         variables = [variable.value for variable in self._variables]
         gradients = tape.gradient(loss, variables)
         self._optimizer.apply(
             [tf.convert_to_tensor(g) if g is not None else None for g in gradients],
             self._variables,
         )
-        return loss
 
     def _quality(self) -> float:
         predicted = self._head(_vectors(self._tower, self._value[self._held])).numpy()
