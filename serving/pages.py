@@ -20,6 +20,7 @@ _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/ui.css": ("page.css", "text/css; charset=utf-8"),
     "/ui.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/ui-filters.js": ("filters.js", "text/javascript; charset=utf-8"),
     "/ui-results.js": ("results.js", "text/javascript; charset=utf-8"),
     "/ui-parts.js": ("parts.js", "text/javascript; charset=utf-8"),
 }

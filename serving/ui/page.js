@@ -2,7 +2,6 @@
 // The page speaks the public REST API only, so what it shows is what any client gets.
 
 const lists = { history: [], exclude: [] };
-const conditions = { values: new Map(), ranges: new Map() };
 let models = {};
 let about = {};
 let asked = 0;
@@ -58,17 +57,6 @@ function userInputs() {
   };
 }
 
-function conditionInputs() {
-  const anyOf = [...conditions.values].flatMap(([name, values]) => values.map((v) => `${name}=${v}`));
-  const ranges = [...conditions.ranges].filter(([, bounds]) => bounds.some((b) => b !== null));
-  return {
-    any_of: [anyOf],
-    range_of: [ranges.map(([name]) => name)],
-    at_least: [ranges.map(([, [low]]) => (low === null ? -LARGEST : low))],
-    at_most: [ranges.map(([, [, high]]) => (high === null ? LARGEST : high))],
-  };
-}
-
 function recommend() {
   return ask(async (current) => {
     const user = byId("user").value.trim();
@@ -82,12 +70,22 @@ function recommend() {
     const took = `${found.milliseconds.toFixed(1)} ms`;
     const rows = await drawResults(
       user ? `For ${user}` : "For somebody new", found.outputs, took, itemActions);
+    if (!rows.size && filtered) byId("note").textContent += " Take a condition away.";
     if (!models[model()].explain || !rows.size || !current()) return;
     const why = await predict("explain", { ...inputs, item_ids: [[...rows.keys()]] });
     if (!current()) return;
     await drawReasons(rows, why.outputs);
     byId("note").textContent += `, explained in ${why.milliseconds.toFixed(1)} ms`;
+    if (user && !isKnown(why.outputs)) {
+      byId("note").textContent += `. Nothing is known of ${user}, so these suit anybody.`;
+    }
   });
+}
+
+// Whether anything but what is said of anybody moved a score: an id, a past, a profile.
+function isKnown(outputs) {
+  const own = outputs.query_part[0].map((name) => name !== "base");
+  return outputs.query_shares[0].some((row) => row.some((share, at) => own[at] && share !== 0));
 }
 
 function showSimilar(id) {
@@ -110,68 +108,6 @@ function showFound() {
     await drawResults(`Found for “${query}”`, found.outputs, took, itemActions);
     byId("title").focus();
   });
-}
-
-function countConditions() {
-  const values = [...conditions.values.values()].reduce((sum, list) => sum + list.length, 0);
-  const ranges = [...conditions.ranges.values()].filter((b) => b.some((n) => n !== null)).length;
-  byId("filters-on").textContent = values + ranges ? `${values + ranges} on` : "";
-}
-
-function valueCondition(name, values) {
-  const group = make("div");
-  group.append(make("h3", "", words(name)));
-  const list = make("div", "values");
-  for (const value of values) {
-    const button = action(value, `${words(name)}: ${value}`, () => {
-      const chosen = conditions.values.get(name) || [];
-      const on = !chosen.includes(value);
-      conditions.values.set(name, on ? [...chosen, value] : chosen.filter((v) => v !== value));
-      button.setAttribute("aria-pressed", String(on));
-      countConditions();
-      recommend();
-    });
-    button.setAttribute("aria-pressed", "false");
-    list.append(button);
-  }
-  group.append(list);
-  return group;
-}
-
-function rangeCondition(name, least, most) {
-  const group = make("div");
-  group.append(make("h3", "", words(name)));
-  const range = make("div", "range");
-  const inputs = [["from", least], ["to", most]].map(([text, bound]) => {
-    const input = make("input");
-    input.type = "number";
-    input.step = "any";
-    input.placeholder = String(Math.round(bound * 1000) / 1000);
-    input.setAttribute("aria-label", `${words(name)} ${text}`);
-    return input;
-  });
-  for (const input of inputs) {
-    input.addEventListener("change", () => {
-      conditions.ranges.set(name, inputs.map((i) => (i.value === "" ? null : Number(i.value))));
-      countConditions();
-      recommend();
-    });
-  }
-  range.append(inputs[0], make("span", "quiet", "to"), inputs[1]);
-  group.append(range);
-  return group;
-}
-
-function drawConditions() {
-  conditions.values.clear();
-  conditions.ranges.clear();
-  const features = Object.entries(about.features || {});
-  byId("conditions").replaceChildren(...features.map(([name, feature]) => (
-    feature.values
-      ? valueCondition(name, feature.values.slice(0, 24))
-      : rangeCondition(name, feature.least, feature.most))));
-  byId("filters").hidden = !features.length || !models[model()].recommend_filtered;
-  countConditions();
 }
 
 function fileField(input, kind) {
@@ -261,7 +197,7 @@ function findItsPlace() {
     const there = about.inputs.filter((_, at) => item.outputs.present[0][at] > 0);
     const read = there.map((input) => words(input.name)).join(", ") || "nothing";
     const who = byId("user").value.trim() || "somebody new";
-    byId("note").textContent += `. Read: ${read}. For ${who} it would score ${score.toFixed(4)}: ${place}.`;
+    byId("note").textContent += `. Read: ${read}. For ${who} it would score ${signless(score)}: ${place}.`;
     byId("title").focus();
   });
 }
@@ -306,6 +242,7 @@ function clear() {
 
 async function takeModel() {
   known.clear();
+  coloured.clear();
   about = await answerOf(`/ui/about.json?${new URLSearchParams({ model: model() })}`).catch(() => ({}));
   byId("users").replaceChildren(...(about.users || []).map((id) => new Option(id, id)));
   clear();
@@ -374,18 +311,17 @@ byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   for (const name of ["history", "exclude"]) if (byId(name).value) await add(name, byId(name).value);
   await recommend();
-  // On a phone the list lies below the form.
-  byId("title").scrollIntoView({ block: "nearest" });
+  showList();
 });
 byId("search-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   await showFound();
-  byId("title").scrollIntoView({ block: "nearest" });
+  showList();
 });
 byId("item-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   await findItsPlace();
-  byId("title").scrollIntoView({ block: "nearest" });
+  showList();
 });
 byId("k").addEventListener("input", () => { byId("k-shown").textContent = byId("k").value; });
 byId("k").addEventListener("change", () => { if (byId("results").children.length) recommend(); });

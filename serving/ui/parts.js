@@ -68,24 +68,37 @@ function thumbnail(id) {
   return stand;
 }
 
-const colour = (place) => `var(--p${Math.min(place, PALETTE - 1)})`;
+const colour = (name) => `var(--p${coloured.get(name)})`;
+const signless = (score) => score.toFixed(4).replace("-", "−");
 const signed = (share) => (share < 0 ? "−" : "+") + Math.abs(share).toFixed(4);
 const words = (name) => (name === "base" ? "in general" : name.replace(/^context\//, "").replaceAll("_", " "));
 
-// Parts that never matter in a list are left out of its legend, so that colours stay few.
+// A part keeps the colour that it first got, so that lists can be compared by eye. Parts that never
+// matter in a list are left out of its legend, so that colours stay few.
+const coloured = new Map();
+
 function chosenParts(names, rows) {
   const sizes = names.map((_, place) => Math.max(...rows.map((row) => Math.abs(row[place]))));
   const most = Math.max(...sizes, 1e-12);
-  return names
+  const parts = names
     .map((name, place) => ({ name, place, size: sizes[place] }))
     .filter((part) => part.size > 0.005 * most)
     .sort((a, b) => b.size - a.size);
+  for (const { name } of parts) {
+    if (!coloured.has(name)) coloured.set(name, Math.min(coloured.size, PALETTE - 1));
+  }
+  // Those that share the last colour stand together.
+  return parts.sort((a, b) => coloured.get(a.name) - coloured.get(b.name));
 }
 
 function drawLegend(parts) {
-  const named = parts.length > PALETTE ? parts.slice(0, PALETTE - 1) : parts;
-  const entries = named.map((part, number) => [words(part.name), colour(number), ""]);
-  if (named.length < parts.length) entries.push(["other parts", colour(PALETTE), ""]);
+  const named = parts.filter((part) => coloured.get(part.name) < PALETTE - 1);
+  const entries = named.map((part) => [words(part.name), colour(part.name), ""]);
+  const others = parts.slice(named.length);
+  if (others.length) {
+    const text = others.length > 1 ? "other parts" : words(others[0].name);
+    entries.push([text, colour(others[0].name), ""]);
+  }
   entries.push(["against it", "var(--faint)", "against"]);
   byId("legend").replaceChildren(...entries.map(([text, background, kind]) => {
     const entry = make("li", "", text);
@@ -101,15 +114,15 @@ function shareBar(parts, shares) {
   const bar = make("div", "bar");
   const total = parts.reduce((sum, part) => sum + Math.abs(shares[part.place]), 0) || 1;
   const told = [];
-  parts.forEach((part, number) => {
+  for (const part of parts) {
     const share = shares[part.place];
     const piece = make("span", share < 0 ? "against" : "");
     piece.style.width = `${(100 * Math.abs(share)) / total}%`;
-    piece.style.backgroundColor = colour(number);
+    piece.style.backgroundColor = colour(part.name);
     piece.title = `${words(part.name)} ${signed(share)}`;
     told.push(piece.title);
     bar.append(piece);
-  });
+  }
   bar.setAttribute("role", "img");
   bar.setAttribute("aria-label", `Parts of the score: ${told.join(", ")}`);
   return bar;

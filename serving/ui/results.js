@@ -20,8 +20,17 @@ function resultRow(id, score, actions) {
   about.append(why);
   const more = make("div", "more");
   more.append(...actions(id));
-  entry.append(thumbnail(id), about, make("span", "score", score.toFixed(4)), more);
+  const shownScore = make("span", "score", signless(score));
+  shownScore.title = "score";
+  entry.append(thumbnail(id), about, shownScore, more);
   return { entry, why, more };
+}
+
+// On a phone the list lies below the form, and is what was asked for.
+const narrow = matchMedia("(max-width: 50rem)");
+
+function showList() {
+  byId("title").scrollIntoView({ block: narrow.matches ? "start" : "nearest" });
 }
 
 // Draws a list and gives what explanations are filled into, by item.

@@ -122,7 +122,7 @@ def planted() -> ServingGraph:
             values={"tags": ["common", "rare", "rarer"]},
         ),
         explanation=Explanation(
-            ("behaviour", "cover", "base"),
+            ("behaviour", "album_cover", "base"),
             parts,
             lambda inputs: tf.constant(parts),
             lambda inputs: QueryParts(
@@ -143,7 +143,7 @@ def test_the_sentence_names_what_moved_the_score_and_what_is_shared() -> None:
     )
     assert answer["reason"][0, :2].tolist() == [
         b"because you liked Alpha: both rarer, rare",
-        b"for its cover",
+        b"for its album cover",
     ]
     assert answer["history_ids"][0, 0].tolist() == [b"a", b"b", b""]
     # The two events of `a` count as one.

@@ -57,7 +57,9 @@ def test_the_page_and_what_it_names_are_served_from_here(page: Server) -> None:
 
 
 def scripts(page: Server) -> str:
-    return "\n".join(get(page, f"/{name}.js")[2] for name in ("ui-parts", "ui-results", "ui"))
+    return "\n".join(
+        get(page, f"/{name}.js")[2] for name in ("ui-parts", "ui-results", "ui-filters", "ui")
+    )
 
 
 def test_every_element_that_the_script_uses_is_on_the_page(page: Server) -> None:

@@ -149,8 +149,9 @@ class Explainer(tf.Module):
         strongest = tf.argmax(shares.modalities, -1, tf.int32)
         name = tf.gather(tf.constant(self.names), strongest)
         of_content = (name != BEHAVIOUR) & (name != BASE)
+        said = tf.gather(tf.constant([n.replace("_", " ") for n in self.names]), strongest)
         plain = tf.where(
-            of_content, tf.strings.join(["for its ", name]), "because many who came here liked it"
+            of_content, tf.strings.join(["for its ", said]), "because many who came here liked it"
         )
         return tf.where(items >= 0, tf.where(moved, liked, plain), "")
 
