@@ -309,6 +309,8 @@ def test_refused_rows_are_told(model: Path, tmp_path: Path) -> None:
     done = add_items(model, [table(tmp_path / "new.csv", rows)])
     assert done.added == 2
     assert done.refused == {"duplicate_item_id": 1, "bad_number": 1, "no_content": 1}
+    places = {row["rule"]: row["line"] for row in map(json.loads, done.refused_rows)}
+    assert places["duplicate_item_id"] == 4 and places["bad_number"] == 5
     with pytest.raises(DataError, match="column `item_id`"):
         add_items(model, [table(tmp_path / "other.csv", [{"id": "x"}])])
     with pytest.raises(ExportError, match="no version 9"):
@@ -320,9 +322,11 @@ def test_refused_rows_are_told(model: Path, tmp_path: Path) -> None:
 def test_the_command_tells_what_it_did(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = table(tmp_path / "new.csv", new_rows(4))
+    path = table(tmp_path / "new.csv", [*new_rows(4), {**new_rows(1, 5)[0], "price": "cheap"}])
     assert cli.main(["catalog", "add", str(model), str(path), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["added"], told["base"], told["items"]) == (4, 1, 16)
     assert cli.main(["catalog", "add", str(model), str(path)]) == 0
-    assert "nothing to do: 4 items" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "nothing to do: 4 items" in said.out
+    assert f"refused {path}:6: bad_number in `price`. Received: cheap.\n" in said.err

@@ -42,6 +42,8 @@ _OWN = {
     SIGNATURE_FILE.name,
 }
 _CARD = "model_card.md"
+# Refused rows that are told one by one.
+_TOLD = 10
 _HEADING = "## Catalogue"
 
 
@@ -56,6 +58,7 @@ class CatalogueChange:
         encoded: Items whose vectors were computed; the rest an interrupted run had left.
         unchanged: Items that were there, or weren't, already.
         refused: Rows and media files by rule.
+        refused_rows: The first of them, each a JSON object of file, line, rule and what was there.
         items: How many can be found afterwards.
         largest_difference: Of a kept item's score from what it was.
     """
@@ -68,6 +71,7 @@ class CatalogueChange:
     encoded: int = 0
     unchanged: int = 0
     refused: Mapping[str, int] | None = None
+    refused_rows: tuple[str, ...] = ()
     items: int = 0
     largest_difference: float = 0.0
 
@@ -273,11 +277,16 @@ def _publish(
     key: bytes | None,
 ) -> CatalogueChange:
     touched = {*edit.vectors, *edit.removed, *edit.parked, *edit.unparked, *edit.columns}
-    refused = dict(raw.refusals.rules)
+    refused, rows = dict(raw.refusals.rules), tuple(raw.refusals.lines[:_TOLD])
     unchanged = len(raw.ids) - len(touched)
     if not touched:
         return CatalogueChange(
-            None, base, unchanged=unchanged, refused=refused, items=int(catalogue.live.sum())
+            None,
+            base,
+            unchanged=unchanged,
+            items=int(catalogue.live.sum()),
+            refused=refused,
+            refused_rows=rows,
         )
     with publishing(model, key=key) as (number, folder):
         _copy(catalogue.version, folder)
@@ -293,9 +302,10 @@ def _publish(
             updated=len(touched - edit.vectors.keys() - edit.removed),
             encoded=found.encoded if found else 0,
             unchanged=unchanged,
-            refused=refused,
             items=items,
             largest_difference=difference,
+            refused=refused,
+            refused_rows=rows,
         )
         _write_card(folder, done)
     return done

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfrec.errors import DescriptionError
+
+if TYPE_CHECKING:
+    from tfrec.catalog import CatalogueChange
 
 SUMMARY = "Add, remove or update items of a published model; its towers stay as they are."
 EXAMPLES = [
@@ -43,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tfrec import catalog
     from tfrec.published import read_key
 
+    # Beam warns of Google Cloud packages that nobody needs here.
+    logging.basicConfig(level=logging.ERROR)
     adding = arguments.action == "add"
     if not adding and (arguments.replace or arguments.data_root):
         raise DescriptionError(
@@ -79,8 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         content = asdict(change) | {"path": None if change.path is None else str(change.path)}
         print(json.dumps(content))
         return 0
-    for rule, count in sorted((change.refused or {}).items()):
-        print(f"refused {count:,}: {rule}", file=sys.stderr)
+    _tell_refused(change)
     if change.path is None:
         print(f"nothing to do: {change.unchanged:,} items are as they should be")
         return 0
@@ -91,3 +97,19 @@ def run(arguments: argparse.Namespace) -> int:
         f" (to {change.largest_difference:.0e})"
     )
     return 0
+
+
+def _tell_refused(change: CatalogueChange) -> None:
+    for line in change.refused_rows:
+        row = json.loads(line)
+        # Of a file of media there is no line.
+        place = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
+        column = f" in `{row['column']}`" if "column" in row else ""
+        print(
+            f"refused {place}: {row['rule']}{column}. Received: {row['received']}.",
+            file=sys.stderr,
+        )
+    counts = change.refused or {}
+    if sum(counts.values()) > len(change.refused_rows):
+        rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(counts.items()))
+        print(f"refused {sum(counts.values()):,} in all: {rules}", file=sys.stderr)
