@@ -209,7 +209,7 @@ def _samples(samples: Sequence[Sample]) -> str:
     boxes = []
     for sample in samples:
         parts = "".join(
-            f"<dt>{escape(name)}</dt><dd>"
+            f"<dt>{escape(name).replace('_', '_<wbr>')}</dt><dd>"
             + ('<span class="none">missing</span>' if shown is None else shown)
             + "</dd>"
             for name, shown in sample.parts

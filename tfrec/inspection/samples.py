@@ -89,7 +89,7 @@ def _show(spec: FeatureSpec, record: Any, vocabulary: list[str]) -> str:
         value = feature.float_list.value[0]
         raw = value * spec.spread + spec.shift
         raw = float(np.expm1(raw)) if config.transform == "log1p" else raw
-        return f"{raw:,.6g} <small>stored as {value:+.2f}</small>"
+        return f"{raw:.6g} <small>stored as {value:+.2f}</small>"
     if spec.modality == "text":
         return _chips(_WORDS.findall(feature.bytes_list.value[0].decode("utf-8", "replace")))
     if spec.modality == "embedding":

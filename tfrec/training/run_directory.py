@@ -163,7 +163,7 @@ def load_run(run: str | Path, *, data: str | Path | None = None) -> Run:
         raise RunError(
             str(layout.root),
             "a run directory has a data.json",
-            received=f"{type(error).__name__}",
+            received="one that can't be read" if layout.data.is_file() else "none there",
             remedy="Train into it first: tfrec train DATA RUN",
         ) from error
     config = load_config(layout.config, ModelConfig)

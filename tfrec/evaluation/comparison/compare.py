@@ -167,7 +167,7 @@ def sentence(part: SlicePair, pair: Pair) -> str:
     line = f"{part.ours} and {part.theirs} are not surely different: {pair.metric} {shown}"
     if pair.detectable is None:
         return line
-    return f"{line}; {part.users:,} users would show {pair.detectable:.4f}"
+    return f"{line}; {part.users:,} users would show one of {pair.detectable:.4f}"
 
 
 def _measure(label: str, other: str, ours: SliceTable, theirs: SliceTable) -> SlicePair:
