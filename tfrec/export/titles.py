@@ -48,7 +48,7 @@ def short_title(text: str) -> str:
     """At most 60 characters that stand for a longer text in lists.
 
     Example:
-        >>> short_title("Night Train. we were pine / oh the forest / back to the river and the moss")
+        >>> short_title("Night Train. we were pine / oh the forest / back to the river and moss")
         'Night Train'
         >>> short_title("The Sorcerer's Stone (a.k.a. The Sorcerer's Other and Better Stone)")
         "The Sorcerer's Stone (a.k.a. The Sorcerer's Other and Bette…"
