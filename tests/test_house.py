@@ -71,7 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     "serving": CONTRACT,
 }
 # The composition root: may import everything, but only when a command runs.
-ROOTS = {"tfrec.cli", "tfrec.commands", "tfrec.demo", "tfrec.__main__"}
+ROOTS = {"tfrec.cli", "tfrec.commands", "tfrec.demo", "tfrec.quiet_start", "tfrec.__main__"}
 
 
 def python_files() -> list[Path]:
