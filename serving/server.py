@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from concurrent import futures
@@ -95,6 +96,9 @@ class Server:
         credentials = self._credentials()
         pages = self._monitoring_page()
         models = self._models()
+        # Loading takes long, and a port that is taken then would be found out last.
+        _check_free(options.host, options.port, "gRPC", "--port")
+        _check_free(options.host, options.rest_api_port, "REST", "--rest-port")
         if options.request_log_dir is not None and options.request_log_key_file is not None:
             self._request_log = RequestLog(
                 options.request_log_dir,
@@ -320,3 +324,18 @@ class Server:
             except Exception:
                 # The watch must outlive whatever a disk or a folder does; requests go on.
                 _LOG.exception("looking for new versions failed")
+
+
+def _check_free(host: str, port: int | None, kind: str, option: str) -> None:
+    if not port:
+        return
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server((str(address[0]), port), family=family).close()
+    except OSError as error:
+        raise ServingError(
+            f"{host}:{port}",
+            f"the {kind} port must be free and the address one of this machine",
+            received=error.strerror or "it can't be bound",
+            remedy=f"Choose another with {option}, or stop what listens there",
+        ) from error

@@ -205,3 +205,10 @@ def test_the_commands(model: Path, capsys: pytest.CaptureFixture[str], tmp_path:
         assert cli.main(["versions", str(model), *wrong]) == 2
     assert cli.main(["versions", str(tmp_path / "nothing")]) == 2
     assert issubclass(DescriptionError, TfrecError)
+
+
+def test_a_folder_without_a_version_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["versions", str(tmp_path)]) == 0
+    assert f"`tfrec export RUN {tmp_path}` publishes one" in capsys.readouterr().out

@@ -177,9 +177,16 @@ def test_a_start_without_a_loadable_version_is_one_line(tmp_path: Path) -> None:
         Server(options).start()
 
 
-def test_a_taken_port_is_one_line(serving: Server, base: Path) -> None:
-    options = ServerOptions(model_name="toy", model_base_path=base, port=serving.port)
-    with pytest.raises(ServingError, match="the gRPC port must be free"):
+@pytest.mark.parametrize("kind", ["gRPC", "REST"])
+def test_a_taken_port_is_one_line_before_anything_is_loaded(
+    serving: Server, tmp_path: Path, kind: str
+) -> None:
+    """A large model loads for a minute; without one there would be another error."""
+    (tmp_path / "none").mkdir()
+    ports = {"port": serving.port if kind == "gRPC" else 0}
+    ports |= {"rest_api_port": serving.port} if kind == "REST" else {}
+    options = ServerOptions(model_name="toy", model_base_path=tmp_path / "none", **ports)
+    with pytest.raises(ServingError, match=f"the {kind} port must be free"):
         Server(options).start()
 
 

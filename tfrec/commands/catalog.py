@@ -45,11 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Changes the catalogue; on any fault what was published before stays as it is."""
+    # Beam warns of Google Cloud packages that nobody needs here.
+    logging.basicConfig(level=logging.ERROR)
     from tfrec import catalog
     from tfrec.published import read_key
 
-    # Beam warns of Google Cloud packages that nobody needs here.
-    logging.basicConfig(level=logging.ERROR)
     adding = arguments.action == "add"
     if not adding and (arguments.replace or arguments.data_root):
         raise DescriptionError(

@@ -73,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"versions": rows, "withdrawn": withdrawn, "removed": removed}))
     else:
+        if not rows:
+            print(f"no version is published here; `tfrec export RUN {model}` publishes one")
         for row in rows:
             words = [str(row["version"]), *row["labels"], row.get("files", "")]
             print("  ".join(word for word in words if word))
