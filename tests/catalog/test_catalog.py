@@ -260,7 +260,7 @@ def test_only_variables_differ(model: Path, tmp_path: Path) -> None:
         assert (model / "1" / name).read_bytes() == (model / "2" / name).read_bytes()
     reader = [tf.train.load_checkpoint(str(model / n / "variables/variables")) for n in "12"]
     towers = [key for key in reader[0].get_variable_to_shape_map() if "catalogue/" not in key]
-    assert any(key.startswith("variables/") for key in towers)
+    assert any("VARIABLE_VALUE" in key for key in towers)
     for key in towers:
         one, other = (each.get_tensor(key) for each in reader)
         assert np.array_equal(one, other)
