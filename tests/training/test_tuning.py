@@ -68,9 +68,10 @@ def test_hyperband_stops_a_trial_that_falls_behind(data: Path, tmp_path: Path) -
     """Of trials with a useless learning rate some end after an epoch, and none is the best."""
     space = {"optimizer.embedding_learning_rate": {"choices": [0.05, 1e-9]}}
     lines: list[str] = []
-    value, settings = tune(
-        search(method="asha", trials=6, space=space), data, tmp_path / "out", say=lines.append
-    )
+    # From factors, tables that are never moved are as good as trained ones on data so small.
+    asked = search(method="asha", trials=6, space=space)
+    asked = asked.model_copy(update={"set": (*asked.set, "training.start=random")})
+    value, settings = tune(asked, data, tmp_path / "out", say=lines.append)
     assert settings == {"optimizer.embedding_learning_rate": 0.05} and value > 0
     assert any("stopped in epoch" in line for line in lines)
 
