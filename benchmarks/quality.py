@@ -64,7 +64,7 @@ def tfrec(*words: str | Path) -> float:
 def without_learned(run: Path, copy: Path) -> Path:
     """The same run with the learned view's scores scaled by 0."""
     shutil.copytree(run, copy)
-    path = copy / "checkpoints" / "closed_form.json"
+    path = copy / "checkpoints" / "joined.json"
     content = json.loads(path.read_text())
     content["scales"]["neural"] = 0.0
     path.write_text(json.dumps(content))

@@ -68,7 +68,7 @@ def test_a_new_item_is_placed_by_what_it_can_have(data: Path, tmp_path: Path) ->
     assert views["neural"].unseen_share.numpy() > 0
     own, new = views["neural"].dimension, list(COLD)
     assert np.abs(vectors[new[0]] - vectors[new[1]])[:own].max() > 1e-3
-    kept = json.loads((tmp_path / "run" / "checkpoints" / "closed_form.json").read_text())
+    kept = json.loads((tmp_path / "run" / "checkpoints" / "joined.json").read_text())
     assert kept["unseen"]["share"] == pytest.approx(float(views["neural"].unseen_share.numpy()))
 
 

@@ -251,6 +251,19 @@ class ClosedFormConfig(_Frozen):
     unseen_weight: float = Field(1.0, ge=0, le=10)
 
 
+class PopularityConfig(_Frozen):
+    """How popular an item is, as a term of the score (`tfrec.model.PopularityView`).
+
+    After training, validation chooses its half-life and its weight, for users without a history and
+    for others apart; without a gain there it is left out.
+
+    Attributes:
+        enabled: Whether there may be one.
+    """
+
+    enabled: bool = False
+
+
 class ModelConfig(_Frozen):
     """A whole model configuration."""
 
@@ -263,4 +276,5 @@ class ModelConfig(_Frozen):
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
     closed_form: ClosedFormConfig = ClosedFormConfig()
+    popularity: PopularityConfig = PopularityConfig()
     augmentation: AugmentationConfig | None = None

@@ -27,6 +27,7 @@ __all__ = [
     "BASE",
     "BEHAVIOUR",
     "HISTORY_INPUTS",
+    "POPULARITY",
     "USER",
     "Parts",
     "QueryParts",
@@ -36,6 +37,8 @@ __all__ = [
 
 # What behaviour taught of an item and of a user by their ids, and what is said of any of them.
 BEHAVIOUR, USER, BASE = "behaviour", "user", "base"
+# How many met an item, whoever asks.
+POPULARITY = "popularity"
 HISTORY_INPUTS = ("history", "history_age", "history_event")
 
 Parts = dict[str, tf.Tensor]

@@ -1,9 +1,10 @@
-"""Join the closed-form view to a trained model, save it with the run, and restore it."""
+"""Join other views to a trained model, save them with the run, and restore them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,33 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tfrec import schema
 from tfrec.config.model import ModelConfig
 from tfrec.errors import RunError
 from tfrec.input import ItemInputs, ItemTable, Timelines
-from tfrec.model import NeuralView, TwoTower
+from tfrec.input.inputs import HISTORY
+from tfrec.model import NeuralView, QueryTower, TwoTower
 from tfrec.model.building import used_features
+from tfrec.model.parts import POPULARITY
 from tfrec.model.view import View
 from tfrec.schema import Manifest
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
-from tfrec.training.closed_form import choose_scale, fit_closed_form, weigh_unseen
+from tfrec.training.closed_form import FittedView, choose_scale, fit_closed_form, weigh_unseen
+from tfrec.training.popularity import choose_popularity
 from tfrec.training.validation import Validation
 
-__all__ = ["history_length", "join_closed_form", "restore_joined"]
+__all__ = ["history_length", "is_joined", "join_views", "restore_joined"]
 
 _BATCH = 256
-CLOSED_FORM = "closed_form"
-NEURAL = "neural"
+# Items whose mean stands for what the content towers say of any.
+_UNSEEN_SAMPLE = 2_048
+CLOSED_FORM, NEURAL = "closed_form", "neural"
+JOINED = "joined.json"
+
+
+def is_joined(config: ModelConfig) -> bool:
+    """Whether other views may stand beside the learned one."""
+    return config.closed_form.enabled or config.popularity.enabled
 
 
 def history_length(config: ModelConfig) -> int:
@@ -38,26 +50,64 @@ def history_length(config: ModelConfig) -> int:
     return length
 
 
-def join_closed_form(
+@dataclass
+class _Joined:
+    """Views side by side, and what they say of the catalogue and of the validation's users.
+
+    Attributes:
+        views: By name, in the order of their vectors.
+        scales: Likewise; a view of scale 0 is left out of the model.
+        vectors: Likewise, float32 [N, d].
+        unseen: Of the learned view, where another view has a say on items without behaviour:
+            `share` and `mean`, as `NeuralView.set_unseen` takes them.
+    """
+
+    views: dict[str, View]
+    scales: dict[str, float]
+    vectors: dict[str, npt.NDArray[np.float32]]
+    unseen: dict[str, Any] | None = None
+
+    def embed(self, inputs: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+        """Joined query vectors."""
+        count = len(inputs[HISTORY])
+
+        def some(rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+            return {name: value[rows] for name, value in inputs.items()}
+
+        return _in_batches(self.tower(), count, some)
+
+    def tower(self) -> QueryTower:
+        """The query tower of the views that count."""
+        counted = [name for name in self.views if self.scales[name]]
+        tower = QueryTower([self.views[name] for name in counted])
+        tower.scales.assign([self.scales[name] for name in counted])
+        return tower
+
+    @property
+    def items(self) -> npt.NDArray[np.float32]:
+        """Joined item vectors."""
+        return np.hstack([self.vectors[name] for name in self.views if self.scales[name]])
+
+
+def join_views(
     folder: Path,
     model: TwoTower,
     config: ModelConfig,
     manifest: Manifest,
     data: Path,
-    neural_vectors: npt.NDArray[np.float32],
+    embed_items: Callable[[], npt.NDArray[np.float32]],
     as_unseen: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]],
     say: Callable[[str], None],
 ) -> float:
-    """Fits the closed-form view, weighs the learned one beside it, and saves both facts.
+    """Fits the views that stand beside the learned one, weighs them, and saves all of it.
 
     Args:
         folder: `RUN/checkpoints`.
         model: The trained model, its best weights restored.
-        config: Resolved.
+        config: Resolved; it names the views.
         manifest: Of the data.
         data: The prepared data.
-        neural_vectors: float32 [N, d], the model's item vectors; of those without behaviour, their
-            mean.
+        embed_items: To float32 [N, d], the model's item vectors.
         as_unseen: The model's vectors of items as if nobody had met them.
         say: Takes lines for the person.
 
@@ -67,11 +117,7 @@ def join_closed_form(
     specs = used_features(config, manifest)
     items = ItemTable.load(data, features=[spec.name for spec in specs], raw=False)
     train, later = Timelines.load(data, "train"), Timelines.load(data, "validation")
-    learned = _learned(model)
-    fitted = fit_closed_form(
-        config, items, specs, train, later, say, learned_rank=learned.dimension
-    )
-    view = fitted.view
+    monitor = config.training.monitor
     validation = Validation(
         train,
         later,
@@ -81,33 +127,72 @@ def join_closed_form(
         users=config.training.validation_users,
         seed=config.training.seed,
     )
+    if config.closed_form.enabled:
+        fitted = fit_closed_form(
+            config, items, specs, train, later, say, learned_rank=_learned(model).dimension
+        )
+        joined = _beside_closed_form(
+            model, fitted, config, items, validation, embed_items, as_unseen, say
+        )
+    else:
+        joined = _Joined({NEURAL: model.views[NEURAL]}, {NEURAL: 1.0}, {NEURAL: embed_items()})
+    if config.popularity.enabled:
+        view = choose_popularity(train, validation, joined.embed, joined.items, monitor, say)
+        if view is not None:
+            everything = {schema.ITEM_INDEX: np.where(items.warm, np.arange(len(items)), -1)}
+            joined.views[POPULARITY], joined.scales[POPULARITY] = view, 1.0
+            joined.vectors[POPULARITY] = view.item(everything).numpy()
+    value = validation.measure(joined.embed(validation.inputs), joined.items, monitor)
+    say(f"joined: {monitor} {value:.4f} on validation, {', '.join(joined.views)}")
+    others = {name: view for name, view in joined.views.items() if name != NEURAL}
+    for name, view in others.items():
+        save_variables(folder / f"{name}.npz", view.variables, {})
+    content = {
+        "views": {name: keras.saving.serialize_keras_object(v) for name, v in others.items()},
+        "scales": joined.scales,
+        "unseen": joined.unseen,
+    }
+    write_atomically(folder / JOINED, json.dumps(content).encode())
+    return value
+
+
+def _beside_closed_form(
+    model: TwoTower,
+    fitted: FittedView,
+    config: ModelConfig,
+    items: ItemTable,
+    validation: Validation,
+    embed_items: Callable[[], npt.NDArray[np.float32]],
+    as_unseen: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]],
+    say: Callable[[str], None],
+) -> _Joined:
+    """Weighs the learned view beside the closed form, on known items and on new ones."""
+    view, learned, monitor = fitted.view, _learned(model), config.training.monitor
+    unseen = np.flatnonzero(~items.warm)
+    mean = as_unseen(np.arange(min(len(items), _UNSEEN_SAMPLE))).mean(0)
+    learned.set_unseen(0.0, mean)
     inputs = ItemInputs(items, list(view.blocks))
     vectors = {
-        NEURAL: neural_vectors,
+        NEURAL: embed_items(),
         CLOSED_FORM: _in_batches(view.item, len(items), lambda rows: inputs(rows)),
     }
-
-    def some(rows: npt.NDArray[np.int64]) -> dict[str, Any]:
-        return {name: value[rows] for name, value in validation.inputs.items()}
-
-    queries = {
-        NEURAL: _in_batches(model.query_tower, validation.users, some),
-        CLOSED_FORM: _in_batches(view.query, validation.users, some),
+    learned.set_unseen(1.0, mean)
+    alone = {
+        name: _Joined({name: each}, {name: 1.0}, vectors)
+        for name, each in {NEURAL: learned, CLOSED_FORM: view}.items()
     }
-    monitor = config.training.monitor
-    alone = validation.measure(queries[NEURAL], vectors[NEURAL], monitor)
+    queries = {name: each.embed(validation.inputs) for name, each in alone.items()}
+    value = validation.measure(queries[NEURAL], vectors[NEURAL], monitor)
     scales, spread = choose_scale(queries, vectors, validation, monitor)
     share = weigh_unseen(
         fitted,
-        neural_vectors,
+        vectors[NEURAL],
         as_unseen,
         queries,
         scales[NEURAL],
         config.closed_form.unseen_weight * min(1.0, spread),
         config.training.seed,
     )
-    mean = learned.unseen_mean.numpy()
-    unseen = np.flatnonzero(~items.warm)
     if scales[NEURAL] and len(unseen):
         learned.set_unseen(share, mean)
         moved = as_unseen(unseen)
@@ -117,32 +202,17 @@ def join_closed_form(
                 len(unseen),
                 lambda rows: inputs(unseen[rows]),
             )
-        neural_vectors[unseen] = moved
-    joined = {name: query * np.float32(scales[name]) for name, query in queries.items()}
-    value = validation.measure(
-        np.hstack([joined[NEURAL], joined[CLOSED_FORM]]),
-        np.hstack([vectors[NEURAL], vectors[CLOSED_FORM]]),
-        monitor,
-    )
+        vectors[NEURAL][unseen] = moved
     say(
-        f"joined: {monitor} {value:.4f}; learned view alone {alone:.4f}; its scores are scaled by"
-        f" {scales[NEURAL]:.3g}" + ("" if scales[NEURAL] else ", so it is left out of the model")
+        f"learned view: {monitor} {value:.4f} alone; beside the closed form its scores are scaled"
+        f" by {scales[NEURAL]:.3g}" + ("" if scales[NEURAL] else ", so it is left out of the model")
     )
-    save_variables(folder / f"{CLOSED_FORM}.npz", view.variables, {})
-    content = {
-        "view": keras.saving.serialize_keras_object(view),
-        "scales": scales,
-        "unseen": {
-            "share": share,
-            "mean": mean.tolist(),
-        },
-    }
-    write_atomically(folder / f"{CLOSED_FORM}.json", json.dumps(content).encode())
-    return value
+    views: dict[str, View] = {NEURAL: learned, CLOSED_FORM: view}
+    return _Joined(views, scales, vectors, {"share": share, "mean": mean.tolist()})
 
 
 def restore_joined(folder: Path, model: TwoTower) -> TwoTower:
-    """Puts the saved closed-form view beside the learned one.
+    """Puts the saved views beside the learned one.
 
     Args:
         folder: `RUN/checkpoints`.
@@ -152,26 +222,26 @@ def restore_joined(folder: Path, model: TwoTower) -> TwoTower:
         The joined model; without the learned view where validation gave it no weight.
 
     Raises:
-        RunError: The view is missing or damaged.
+        RunError: A view is missing or damaged.
     """
-    path = folder / f"{CLOSED_FORM}.json"
+    path = folder / JOINED
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        view = keras.saving.deserialize_keras_object(content["view"])
+        load = keras.saving.deserialize_keras_object
+        others = {name: load(view) for name, view in content["views"].items()}
         scales, unseen = content["scales"], content["unseen"]
-        learned = _learned(model)
-        learned.set_unseen(unseen["share"], unseen["mean"])
+        if unseen is not None:
+            _learned(model).set_unseen(unseen["share"], unseen["mean"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             str(path),
-            "a run with a closed form has it beside its checkpoint",
+            "a run with a closed form or a popularity term has it beside its checkpoint",
             received=f"{type(error).__name__}; training has not ended",
             remedy="Go on with --resume, or train again",
         ) from error
-    load_variables(folder / f"{CLOSED_FORM}.npz", view.variables)
-    views: dict[str, View] = {CLOSED_FORM: view}
-    if scales[NEURAL]:
-        views = {NEURAL: learned, CLOSED_FORM: view}
+    for name, view in others.items():
+        load_variables(folder / f"{name}.npz", view.variables)
+    views = {NEURAL: model.views[NEURAL], **others} if scales[NEURAL] else others
     joined = TwoTower(views, name=model.name)
     joined.built = True
     joined.set_scales({name: scales[name] for name in views})

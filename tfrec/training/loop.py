@@ -29,6 +29,7 @@ from tfrec.errors import DataError, RunError
 from tfrec.schema import DataLayout, Manifest
 from tfrec.training.checkpoints import write_atomically
 from tfrec.training.defaults import resolve
+from tfrec.training.joining import is_joined
 from tfrec.training.options import check_options
 from tfrec.training.progress import TrainingProgress
 from tfrec.training.run_directory import RunLayout, check_fingerprint
@@ -158,7 +159,7 @@ def train(
     if is_chief(strategy):
         session.project(layout.tensorboard)
     with _workers_told():
-        if config.closed_form.enabled and is_chief(strategy):
+        if is_joined(config) and is_chief(strategy):
             value = session.join(manifest, say)
         wait_for_all(strategy)
     return TrainingResult(

@@ -20,7 +20,7 @@ from tfrec.model import TwoTower, build_model
 from tfrec.model.building import used_features
 from tfrec.schema import DataLayout, Manifest
 from tfrec.training.checkpoints import load_variables
-from tfrec.training.joining import history_length, restore_joined
+from tfrec.training.joining import history_length, is_joined, restore_joined
 from tfrec.training.precision import precision
 
 __all__ = ["Run", "RunLayout", "load_run"]
@@ -180,7 +180,7 @@ def load_run(run: str | Path, *, data: str | Path | None = None) -> Run:
     with precision(config.training.mixed_precision):
         model = build_model(config, manifest)
     load_variables(layout.best, model.variables)
-    if config.closed_form.enabled:
+    if is_joined(config):
         model = restore_joined(layout.best.parent, model)
     return Run(layout, config, root, manifest, model)
 

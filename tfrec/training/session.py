@@ -22,7 +22,7 @@ from tfrec.schema import Manifest
 from tfrec.training.balancing import ModalityBalance
 from tfrec.training.catalogue import Catalogue
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
-from tfrec.training.joining import join_closed_form
+from tfrec.training.joining import join_views
 from tfrec.training.optimizing import build_optimizers
 from tfrec.training.plotting import plot_history
 from tfrec.training.precision import precision
@@ -42,7 +42,6 @@ __all__ = ["Session"]
 
 # A call of the graph for each batch costs 10% of a step's time; 32 at once, next to nothing.
 _STEPS_A_CALL = 32
-_UNSEEN_SAMPLE = 2_048
 # Users whose lists are mined at once; their inputs are in memory together.
 _MINED_AT_ONCE = 16_384
 # Rows of a table that a histogram is made of.
@@ -266,17 +265,17 @@ class Session:
         write_projector(folder, ItemTable.load(self._data, features=shown), self._item_vectors())
 
     def join(self, manifest: Manifest, say: Callable[[str], None]) -> float:
-        """Joins the closed-form view to the best weights; gives the metric of both together."""
+        """Joins other views to the best weights; gives the metric of all together."""
         load_variables(self._layout.best, self.model.variables)
-        neural = self.model.views["neural"]
-        assert isinstance(neural, NeuralView)
-        sample = np.arange(min(self._catalogue.size, _UNSEEN_SAMPLE))
-        mean = self._as_unseen(sample).mean(0)
-        neural.set_unseen(0.0, mean)
-        folder, vectors = self._layout.best.parent, self._item_vectors()
-        neural.set_unseen(1.0, mean)
-        return join_closed_form(
-            folder, self.model, self._config, manifest, self._data, vectors, self._as_unseen, say
+        return join_views(
+            self._layout.best.parent,
+            self.model,
+            self._config,
+            manifest,
+            self._data,
+            self._item_vectors,
+            self._as_unseen,
+            say,
         )
 
     def _as_unseen(self, rows: Any) -> Any:

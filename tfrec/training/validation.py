@@ -61,6 +61,11 @@ class Validation:
         for name, flags in here.profile_present.items():
             self.inputs[name], self.inputs[f"{name}/present"] = here.profile[name], flags
 
+    @property
+    def history_lengths(self) -> npt.NDArray[np.int64]:
+        """Events in each user's history, as far as the model is given it, int64 [users]."""
+        return (self.inputs["history"] >= 0).sum(1)
+
     def measure(
         self, queries: npt.NDArray[np.float32], vectors: npt.NDArray[np.float32], metric: str
     ) -> float:
@@ -74,10 +79,24 @@ class Validation:
         Returns:
             Its mean over users.
         """
+        return mean(self.values(queries, vectors, metric))
+
+    def values(
+        self,
+        queries: npt.NDArray[np.float32],
+        vectors: npt.NDArray[np.float32],
+        metric: str,
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """As `measure`, float64 [users], of all users or of some, whose queries are given."""
         name, _, k = metric.partition("@")
-        lists = top_k(queries, vectors, int(k), seen=self._seen)
-        ranked: Any = RankedLists(lists.items, self._relevant, items=self._items)
-        return mean(getattr(ranked, name)(int(k)))
+        seen, relevant = self._seen, self._relevant
+        if rows is not None:
+            seen, relevant = seen.take(rows), relevant.take(rows)
+        lists = top_k(queries, vectors, int(k), seen=seen)
+        ranked: Any = RankedLists(lists.items, relevant, items=self._items)
+        values: npt.NDArray[np.float64] = getattr(ranked, name)(int(k))
+        return values
 
 
 def _contains(
