@@ -1,4 +1,4 @@
-"""The closed form beside the learned view: what new items are placed by."""
+"""Other views beside the learned one: what new items are placed by, what newcomers are told."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from tests.records import spec, write_prepared
 from tests.training.conftest import COLD, ITEMS, USERS, events, kind
 from tfrec.config.loading import validate
 from tfrec.config.model import ModelConfig
+from tfrec.evaluation.held_out import HeldOut
+from tfrec.evaluation.metrics import RankedLists, mean
+from tfrec.evaluation.top_k import top_k
 from tfrec.training import load_run, train
 
 CONFIG: dict[str, Any] = {
@@ -80,3 +83,25 @@ def test_without_weight_the_learned_view_tells_no_new_items_apart(
     own, new = run.model.views["neural"].dimension, list(COLD)
     np.testing.assert_allclose(vectors[new[0], :own], vectors[new[1], :own], atol=1e-6)
     assert np.abs(vectors[new[0]] - vectors[new[1]]).max() > 1e-4
+
+
+@pytest.mark.slow
+def test_a_newcomer_is_told_what_is_popular(tmp_path: Path) -> None:
+    """Without a closed form too; what is restored and served is what validation measured."""
+    some = events()
+    # All newcomers like item 0, which few others like.
+    some["validation"] += [(USERS + one, 0, 9_000, 1.0) for one in range(40)]
+    some["train"] += [(user, 0, 8_500 + user, 1.0) for user in range(USERS)]
+    data = write_prepared(tmp_path / "data", some, items=ITEMS, users=USERS + 40)
+    config = validate({**CONFIG, "popularity": {"enabled": True}}, ModelConfig, where="test")
+    lines: list[str] = []
+    result = train(data, tmp_path / "run", config, say=lines.append, progress=False)
+    run = load_run(tmp_path / "run")
+    assert list(run.model.views) == ["neural", "popularity"]
+    asked = HeldOut.load(data, "validation")
+    queries = run.query_vectors(run.history_of(asked.past))
+    found = top_k(queries, run.item_vectors(), 5, seen=asked.seen)
+    measured = mean(RankedLists(found.items, asked.relevant, items=ITEMS).ndcg(5))
+    assert measured == pytest.approx(result.best, abs=1e-6)
+    new = np.diff(run.history_of(asked.past).offsets) == 0
+    assert new.sum() == 40 and (found.items[new, 0] == 0).all()
