@@ -128,8 +128,19 @@ def test_overrides_reach_any_key_and_are_validated(tmp_path: Path) -> None:
     config = load_config(path, DatasetConfig, ["split.test=0.2", "interactions.path=b.csv"])
     assert config.split.test == 0.2
     assert config.interactions.path == "b.csv"
-    assert "unknown key `split.tset`" in refusal(tmp_path, SMALL, ("split.tset=0.2",))
+    unknown = refusal(tmp_path, SMALL, ("split.tset=0.2",))
+    assert unknown.startswith("--set split.tset=0.2: unknown key `split.tset`")
     assert "not a mapping" in refusal(tmp_path, SMALL, ("name.x=1",))
+
+
+def test_a_fault_is_blamed_on_who_wrote_it(tmp_path: Path) -> None:
+    """On the last `--set` of the key, of one above or below it; else on the file."""
+    twice = ("split.test=0.2", "split.test=x")
+    assert refusal(tmp_path, SMALL, twice).startswith("--set split.test=x: `split.test`")
+    above = refusal(tmp_path, SMALL, ("split={test: x}",))
+    assert above.startswith("--set split={test: x}: `split.test`")
+    other = refusal(tmp_path, changed("split.validation", "x"), ("split.test=0.2",))
+    assert other.startswith(str(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["split.test", "=1", "a..b=1", "a=[1"])

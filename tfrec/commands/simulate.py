@@ -7,7 +7,14 @@ import json
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from tfrec.config.loading import validate
 from tfrec.errors import DescriptionError
@@ -98,12 +105,14 @@ def run(arguments: argparse.Namespace) -> int:
     )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        tasks = {name: progress.add_task(name, total=None) for name in ("behaviour", "songs")}
-        summary = simulate(
-            arguments.out,
-            config,
-            lambda name, done, total: progress.update(tasks[name], completed=done, total=total),
-        )
+        tasks: dict[str, TaskID] = {}
+
+        def report(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=None)
+            progress.update(tasks[name], completed=done, total=total)
+
+        summary = simulate(arguments.out, config, report)
     print(json.dumps(_numbers(summary)) if arguments.json else _sentence(summary))
     return 0
 

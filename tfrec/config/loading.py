@@ -97,19 +97,28 @@ def load_config(path: str | Path, model: type[Config], overrides: Sequence[str] 
             received=type(content).__name__ if content is not None else "an empty file",
             remedy="Start from a file in configs/",
         )
+    assigned = {}
     for text in overrides:
         keys, value = parse_override(text)
         _assign(content, keys, value, text)
-    return validate(content, model, where=str(path))
+        assigned[tuple(keys)] = f"--set {text}"
+    return validate(content, model, where=str(path), assigned=assigned)
 
 
-def validate(content: Mapping[str, Any], model: type[Config], *, where: str) -> Config:
+def validate(
+    content: Mapping[str, Any],
+    model: type[Config],
+    *,
+    where: str,
+    assigned: Mapping[tuple[str, ...], str] | None = None,
+) -> Config:
     """Validates a mapping into `model`, turning the first fault into one line.
 
     Args:
         content: Parsed YAML or JSON.
         model: The pydantic class that it must satisfy.
         where: The file to name in the error.
+        assigned: What to name in its place, by the dotted path of a key that came from elsewhere.
 
     Returns:
         The validated config.
@@ -122,13 +131,23 @@ def validate(content: Mapping[str, Any], model: type[Config], *, where: str) -> 
     except ValidationError as error:
         details = error.errors()
         first = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
-        raise _explain(first, len(details), content, model, where) from error
+        source = _source(first["loc"], assigned or {}, where)
+        raise _explain(first, len(details), model, source) from error
+
+
+def _source(location: Sequence[Any], assigned: Mapping[tuple[str, ...], str], where: str) -> str:
+    """Where a faulty key came from: the last assignment of it, above it or below it."""
+    found = where
+    for keys, text in assigned.items():
+        shared = min(len(keys), len(location))
+        if shared and keys[:shared] == tuple(str(part) for part in location[:shared]):
+            found = text
+    return found
 
 
 def _explain(
     fault: ErrorDetails,
     count: int,
-    content: Mapping[str, Any],
     model: type[BaseModel],
     where: str,
 ) -> DescriptionError:
