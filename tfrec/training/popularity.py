@@ -44,7 +44,8 @@ class _Choice:
     def __str__(self) -> str:
         if not self.weight:
             return f"none, {self.before:.4f} on {self.users:,}"
-        faded = "of all time" if math.isinf(self.half_life) else f"half-life {self.half_life:.3g} d"
+        days = f"{self.half_life:,.0f}" if self.half_life >= 10 else f"{self.half_life:.2g}"
+        faded = "of all time" if math.isinf(self.half_life) else f"half-life {days} days"
         return (
             f"weight {self.weight:g}, {faded}, {self.before:.4f} -> {self.after:.4f} on"
             f" {self.users:,}"
@@ -127,10 +128,13 @@ def choose_popularity(
         hidden, new = embed(as_newcomers(validation.inputs)), _some(np.arange(len(events)), most)
     unit, length = _spread(queries, vectors, known)
 
+    # One buffer: of millions of items a copy for each trial would be felt.
+    both = np.hstack([vectors, columns[:, :1]])
+
     def choose(queries: Vectors, rows: npt.NDArray[np.int64], heed: Vectors) -> _Choice:
         def values(place: int, weight: float) -> npt.NDArray[np.float64]:
             term = np.float32(weight * unit) * heed[rows, None]
-            both = np.hstack([vectors, columns[:, place, None]])
+            both[:, -1] = columns[:, place]
             return validation.values(np.hstack([queries[rows], term]), both, metric, rows)
 
         return _choose(values, half_lives)
