@@ -22,13 +22,15 @@ from tfrec.config.presets import find_model_config
 from tfrec.export import ServedModel
 from tfrec.export.exporting import export_run
 from tfrec.export.warmup import WARMUP_FILE
-from tfrec.training import train
+from tfrec.training import load_run, train
 
-ITEMS, USERS, EVENTS = 40, 40, 8
+ITEMS, USERS, NEWCOMERS, EVENTS = 40, 40, 40, 8
+HIT = 33
 GENRES = "vocabulary/genres.txt"
 SMALL = ["dimension=8", "training.epochs=1", "training.batch_size=64"]
 CONTENT = {"embed_item", "item_parts", "similar_to_content"}
 WITHOUT_CONTENT = {"ids", "lightgcn", "matrix-factorization"}
+WITH_POPULARITY = {"large", "multimodal", "sequence"}
 ALWAYS = {
     "recommend",
     "recommend_from_history",
@@ -40,7 +42,10 @@ ALWAYS = {
 
 
 def events() -> dict[str, list[Event]]:
-    """Each user likes items of the own kind; the last two are held out."""
+    """Each user likes items of the own kind and one hit; the last two are held out.
+
+    Newcomers of the validation part like the hit.
+    """
     random = np.random.default_rng(7)
     found: dict[str, list[Event]] = {"train": [], "validation": [], "test": []}
     for user in range(USERS):
@@ -48,6 +53,8 @@ def events() -> dict[str, list[Event]]:
         for place, item in enumerate(random.permutation(own)[:EVENTS]):
             split = ("train", "validation", "test")[max(0, place - EVENTS + 3)]
             found[split].append((user, int(item), 1_000 * place + user, 1.0))
+        found["train"].append((user, HIT, 900 + user, 1.0))
+    found["validation"] += [(USERS + one, HIT, 7_000, 1.0) for one in range(NEWCOMERS)]
     return found
 
 
@@ -60,7 +67,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tmp_path_factory.mktemp("service") / "data",
         events(),
         items=ITEMS,
-        users=USERS,
+        users=USERS + NEWCOMERS,
         specs=[
             spec("cover", "image", size=(8, 8)),
             spec("words", "text"),
@@ -74,7 +81,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "price": [float(i % 5) - 2 for i in range(ITEMS)],
         },
         profile=[spec("about", "text")],
-        profiles={"about": [None if u % 5 == 0 else f"i am {u % 2}" for u in range(USERS)]},
+        profiles={
+            "about": [None if u % 5 == 0 else f"i am {u % 2}" for u in range(USERS + NEWCOMERS)]
+        },
     )
     (root / GENRES).write_text("rock\njazz\nfolk\nlive\n")
     return root
@@ -100,6 +109,8 @@ def test_a_config_answers_alike_in_keras_a_session_and_the_server(
     """The export is proved against Keras; its warm-up, which asks every signature, over gRPC."""
     config = load_config(find_model_config(name), ModelConfig, SMALL)
     train(data, tmp_path / "run", config, progress=False)
+    views = load_run(tmp_path / "run").model.views
+    assert ("popularity" in views) == (name in WITH_POPULARITY)
     done = export_run(tmp_path / "run", tmp_path / name, force=True)
     assert done.verification.largest_difference < 1e-4
     assert copied_variables(done.path) == set()

@@ -89,9 +89,9 @@ def test_without_weight_the_learned_view_tells_no_new_items_apart(
 def test_a_newcomer_is_told_what_is_popular(tmp_path: Path) -> None:
     """Without a closed form too; what is restored and served is what validation measured."""
     some = events()
-    # All newcomers like item 0, which few others like.
-    some["validation"] += [(USERS + one, 0, 9_000, 1.0) for one in range(40)]
-    some["train"] += [(user, 0, 8_500 + user, 1.0) for user in range(USERS)]
+    # All newcomers like what everybody else met of late.
+    some["validation"] += [(USERS + one, 33, 9_000, 1.0) for one in range(40)]
+    some["train"] += [(user, 33, 8_500 + user, 1.0) for user in range(USERS)]
     data = write_prepared(tmp_path / "data", some, items=ITEMS, users=USERS + 40)
     config = validate({**CONFIG, "popularity": {"enabled": True}}, ModelConfig, where="test")
     lines: list[str] = []
@@ -104,4 +104,4 @@ def test_a_newcomer_is_told_what_is_popular(tmp_path: Path) -> None:
     measured = mean(RankedLists(found.items, asked.relevant, items=ITEMS).ndcg(5))
     assert measured == pytest.approx(result.best, abs=1e-6)
     new = np.diff(run.history_of(asked.past).offsets) == 0
-    assert new.sum() == 40 and (found.items[new, 0] == 0).all()
+    assert new.sum() == 40 and (found.items[new, 0] == 33).all()
