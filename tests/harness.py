@@ -103,16 +103,24 @@ def check_modes(make: Callable[[], Any], inputs: tuple[Inputs, ...], compiled: b
         np.testing.assert_allclose(graph(*inputs), eager, atol=1e-4, rtol=1e-3)
 
 
-def check_precision(make: Callable[[], Any], inputs: tuple[Inputs, ...]) -> None:
+def check_precision(
+    make: Callable[[], Any],
+    inputs: tuple[Inputs, ...],
+    output_dtype: str | None = None,
+    trainable: bool = True,
+) -> None:
     for policy in ("mixed_float16", "mixed_bfloat16"):
         with dtype_policy(policy):
             layer = seeded(make)
             with tf.GradientTape() as tape:
                 output = layer(*inputs, training=True)
                 loss = tf.reduce_mean(tf.square(tf.cast(output, tf.float32)))
-            assert output.dtype == policy.removeprefix("mixed_"), f"{policy} gave {output.dtype}"
+            wanted = output_dtype or policy.removeprefix("mixed_")
+            assert output.dtype == wanted, f"{policy} gave {output.dtype}"
             assert np.isfinite(np.asarray(tf.cast(output, tf.float32))).all(), policy
             assert all(w.dtype == "float32" for w in layer.trainable_variables)
+            if not trainable:
+                continue
             for gradient in tape.gradient(loss, [v.value for v in layer.trainable_variables]):
                 assert gradient is not None
                 assert np.isfinite(np.asarray(tf.convert_to_tensor(gradient))).all(), policy
@@ -185,9 +193,14 @@ def check_layer(
     folder: Path,
     *,
     compiled: bool = True,
+    output: str | None = None,
+    trainable: bool = True,
 ) -> None:
-    """The slow half: files, modes, precision, export. `compiled` is for layers without strings."""
+    """The slow half: files, modes, precision, export.
+
+    `compiled` is for layers without strings, `output` for those of one type under every policy.
+    """
     check_file(make, inputs, folder)
     check_modes(make, inputs, compiled)
-    check_precision(make, inputs)
+    check_precision(make, inputs, output, trainable)
     check_export(make, inputs, folder / "saved")

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from tfrec.registry import register
+from tfrec.towers.strides import halving
 from tfrec.towers.tower import Tower
 
 __all__ = ["ImageCnnTower"]
@@ -56,15 +57,12 @@ class ImageCnnTower(Tower):
         """Makes the convolutions."""
         first, *rest = self.channels
         policy = self.dtype_policy
-        layers: list[Any] = [
-            keras.layers.Conv2D(
-                first, self.patch, self.patch, padding="same", activation="relu", dtype=policy
-            )
-        ]
-        layers += [
-            keras.layers.Conv2D(n, 3, 2, padding="same", activation="relu", dtype=policy)
-            for n in rest
-        ]
+        options: dict[str, Any] = {"padding": "same", "activation": "relu", "dtype": policy}
+        layers = [keras.layers.Conv2D(first, self.patch, self.patch, **options)]
+        shape = layers[0].compute_output_shape((None, *inputs_shape[1:]))
+        for channels in rest:
+            layers.append(keras.layers.Conv2D(channels, 3, halving(shape), **options))
+            shape = layers[-1].compute_output_shape(shape)
         self.stack = keras.Sequential(layers)
         self.stack.build((None, *inputs_shape[1:]))
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=policy)

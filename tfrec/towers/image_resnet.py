@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from tfrec.registry import register
+from tfrec.towers.strides import halving
 from tfrec.towers.tower import Tower
 
 __all__ = ["ImageResnetTower"]
@@ -68,9 +69,9 @@ class ImageResnetTower(Tower):
         self.branches, self.shortcuts = [], []
         for stage, channels in enumerate(self.channels):
             for block in range(self.blocks_count):
-                stride = 2 if stage and not block else 1
+                stride = halving(shape) if stage and not block else (1, 1)
                 layers: list[Any] = []
-                for step in (stride, 1):
+                for step in (stride, (1, 1)):
                     layers.append(keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy))
                     layers.append(keras.layers.ReLU(dtype=policy))
                     layers.append(
@@ -79,7 +80,7 @@ class ImageResnetTower(Tower):
                 branch = keras.Sequential(layers)
                 branch.build(shape)
                 shortcut = None
-                if stride != 1 or shape[-1] != channels:
+                if stride != (1, 1) or shape[-1] != channels:
                     shortcut = keras.layers.Conv2D(
                         channels, 1, stride, padding="same", use_bias=False, dtype=policy
                     )
