@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="the raw files")
     parser.add_argument("--scorer", type=Path, required=True, help="score.py")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     arguments = parser.parse_args()
     found: dict[str, dict[str, list[float]]] = {}
@@ -99,7 +100,7 @@ def main() -> None:
         print(f"{row:<12} {track} {value:.4f}", flush=True)
 
     with tempfile.TemporaryDirectory() as scratch:
-        for seed in range(arguments.seeds):
+        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             for row in arguments.rows:
                 for track in TRACKS:
                     if track == "cold" and row in WARM_ONLY:

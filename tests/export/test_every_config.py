@@ -27,7 +27,13 @@ from tfrec.training import load_run, train
 ITEMS, USERS, NEWCOMERS, EVENTS = 40, 40, 40, 8
 HIT = 33
 GENRES = "vocabulary/genres.txt"
-SMALL = ["dimension=8", "training.epochs=1", "training.batch_size=64"]
+SMALL = [
+    "dimension=8",
+    "training.epochs=1",
+    "training.batch_size=64",
+    "query.history_length=10",
+    "closed_form.history_length=12",
+]
 CONTENT = {"embed_item", "item_parts", "similar_to_content"}
 WITHOUT_CONTENT = {"ids", "lightgcn", "matrix-factorization"}
 WITH_POPULARITY = {"large", "multimodal", "sequence"}
