@@ -11,10 +11,19 @@ from tfrec.errors import DescriptionError
 from tfrec.export.reference import Reference
 from tfrec.export.source import ServingSource
 from tfrec.index import ExactIndex, Index
+from tfrec.index.newcomers import tune_newcomers
 from tfrec.index.similar import tune_similar
 from tfrec.index.tuning import Tuning, tune
 
-__all__ = ["AUTO", "INDEXES", "ChosenIndex", "IndexOptions", "choose_index", "sampled_queries"]
+__all__ = [
+    "AUTO",
+    "INDEXES",
+    "ChosenIndex",
+    "IndexOptions",
+    "choose_index",
+    "newcomer_queries",
+    "sampled_queries",
+]
 
 AUTO = "auto"
 INDEXES = (AUTO, "exact", "ivf", "ivf-int8", "ivf-pq")
@@ -47,11 +56,13 @@ class ChosenIndex:
         index: It.
         tuning: What was measured; none for an exact one.
         similar: Recall of `similar_items`; 1 for an exact one.
+        newcomers: Recall for users without a history; 1 for an exact one.
     """
 
     index: Index
     tuning: Tuning | None = None
     similar: float = 1.0
+    newcomers: float = 1.0
 
     @property
     def summary(self) -> str:
@@ -62,7 +73,8 @@ class ChosenIndex:
         return (
             f"{tuning.kind}: {chosen.probes} of {chosen.cells} cells probed; recall@{tuning.k}"
             f" {chosen.recall:.4f} against exact on held-out queries (wanted {tuning.target:g}),"
-            f" {self.similar:.4f} of `similar_items`;"
+            f" {self.similar:.4f} of `similar_items`, {self.newcomers:.4f} for users without a"
+            " history;"
             f" {chosen.milliseconds:.2f} ms a query where exact took"
             f" {tuning.exact_milliseconds:.2f}; memory {tuning.memory:.2f} of the vectors'"
         )
@@ -109,7 +121,29 @@ def choose_index(
         return ChosenIndex(ExactIndex(source.item_vectors))
     similar = tune_similar(index, source.item_vectors, target=options.recall, k=options.k)
     say(f"similar items: {index.cosine_probes} cells probed, recall {similar:.4f}")
-    return ChosenIndex(index, tuning, similar)
+    queries = newcomer_queries(source)
+    newcomers = tune_newcomers(
+        index, source.item_vectors, queries, target=options.recall, k=tuning.k
+    )
+    say(f"users without a history: {index.newcomer_probes} cells probed, recall {newcomers:.4f}")
+    return ChosenIndex(index, tuning, similar, newcomers)
+
+
+def newcomer_queries(source: ServingSource, seed: int = 0) -> np.ndarray:
+    """Query vectors of users without a history or an id, with profiles that users have, or none.
+
+    Args:
+        source: The model and its users.
+        seed: Of the sample.
+
+    Returns:
+        float32 [q, D].
+    """
+    users = source.users
+    random = np.random.default_rng(seed)
+    count = min(_QUERIES, len(users.ids)) if users.profile else 0
+    rows = random.choice(len(users.ids), count, replace=False) if count else np.zeros(0, int)
+    return Reference(source).newcomer_vectors([str(users.ids[row]) for row in rows])
 
 
 def sampled_queries(source: ServingSource, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

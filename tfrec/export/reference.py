@@ -57,15 +57,37 @@ class Reference:
                 events = []
             for place, one in enumerate(reversed(events[-length:]), start=1):
                 items[row, -place], age[row, -place], event[row, -place] = one
+        return self._queries(index, index, items, age, event)
+
+    def newcomer_vectors(self, user_ids: Sequence[str]) -> np.ndarray:
+        """Query vectors of someone unknown, the first without a profile, others with users' own.
+
+        Returns:
+            float32 [1 + users, D].
+        """
+        profiles = np.array([-1, *(self._user_of[user] for user in user_ids)], np.int32)
+        shape = len(profiles), self._source.history_length
+        nothing = np.full(shape, -1, np.int32)
+        zeros = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
+        return self._queries(np.full_like(profiles, -1), profiles, nothing, *zeros)
+
+    def _queries(
+        self,
+        index: np.ndarray,
+        profiles: np.ndarray,
+        items: np.ndarray,
+        age: np.ndarray,
+        event: np.ndarray,
+    ) -> np.ndarray:
         inputs: dict[str, Any] = {
             schema.USER_INDEX: tf.constant(index),
             "history": tf.constant(items),
             "history_age": tf.constant(age),
             "history_event": tf.constant(event),
-            **self._profile(index),
-            **self._no_context(rows),
+            **self._profile(profiles),
+            **self._no_context(len(index)),
         }
-        return np.asarray(source.query_tower(inputs, training=False))
+        return np.asarray(self._source.query_tower(inputs, training=False))
 
     def item_vectors(self, prepared: Mapping[str, np.ndarray]) -> np.ndarray:
         """Vectors of items by content alone, from prepared features; float32 [n, D]."""

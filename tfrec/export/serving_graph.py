@@ -126,7 +126,8 @@ class ServingGraph(tf.Module):
     def recommend(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """The best items for users by id; see docs/design.md."""
         user = self._of_user(inputs)
-        return self._best(self._query(user), inputs["k"], self._unwanted(user, inputs))
+        unwanted = self._unwanted(user, inputs)
+        return self._best(self._query(user), inputs["k"], unwanted, newcomers=_newcomers(user))
 
     def recommend_filtered(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """As `recommend`, of the items that meet conditions; see docs/design.md."""
@@ -134,7 +135,9 @@ class ServingGraph(tf.Module):
         allowed = self._conditions.allowed(*(inputs[name] for name in CONDITIONS))
         user = self._of_user(inputs)
         unwanted = self._unwanted(user, inputs)
-        return self._best(self._query(user), inputs["k"], unwanted, allowed=allowed)
+        return self._best(
+            self._query(user), inputs["k"], unwanted, allowed=allowed, newcomers=_newcomers(user)
+        )
 
     def explain(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """Why items have their scores: those given, or those of `recommend`; see docs/design.md."""
@@ -142,7 +145,8 @@ class ServingGraph(tf.Module):
         user = self._of_user(inputs)
         query = self._query(user)
         k = guards.check_k(inputs["k"], self.index.count)
-        found = self._search(query, k, self._unwanted(user, inputs))
+        unwanted = self._unwanted(user, inputs)
+        found = self._search(query, k, unwanted, newcomers=_newcomers(user))
         given = self.items.lookup(inputs["item_ids"])
         width = tf.maximum(tf.shape(given)[1], tf.shape(found.items)[1])
 
@@ -164,9 +168,9 @@ class ServingGraph(tf.Module):
         given = self.items.lookup(inputs["history"])
         features = {**self._profile.prepare(inputs), **self._in_context(inputs)}
         nobody = tf.fill(tf.shape(given)[:1], -1)
-        query = self._query(_joined(nobody, self._request_history(given), features))
-        unwanted = [given, self.items.lookup(inputs["exclude"])]
-        return self._best(query, inputs["k"], tf.concat(unwanted, 1))
+        user = _joined(nobody, self._request_history(given), features)
+        unwanted = tf.concat([given, self.items.lookup(inputs["exclude"])], 1)
+        return self._best(self._query(user), inputs["k"], unwanted, newcomers=_newcomers(user))
 
     def embed_user(self, inputs: Mapping[str, tf.Tensor]) -> Tensors:
         """The query vectors of users."""
@@ -278,9 +282,12 @@ class ServingGraph(tf.Module):
         *,
         allowed: tf.Tensor | None = None,
         cosine: bool = False,
+        newcomers: tf.Tensor | None = None,
     ) -> Tensors:
         k = guards.check_k(k, self.index.count)
-        found = self._search(query, k, unwanted, allowed=allowed, cosine=cosine)
+        found = self._search(
+            query, k, unwanted, allowed=allowed, cosine=cosine, newcomers=newcomers
+        )
         return {"item_ids": self.items.take(found.items), "scores": found.scores}
 
     def _search(
@@ -291,8 +298,17 @@ class ServingGraph(tf.Module):
         *,
         allowed: tf.Tensor | None = None,
         cosine: bool = False,
+        newcomers: tf.Tensor | None = None,
     ) -> Neighbours:
-        return _cut(self.index.search(query, _greatest(k), unwanted, allowed, cosine=cosine), k)
+        found = self.index.search(
+            query, _greatest(k), unwanted, allowed, cosine=cosine, newcomers=newcomers
+        )
+        return _cut(found, k)
+
+
+def _newcomers(user: Tensors) -> tf.Tensor:
+    """Whether users have no event that the model knows, bool [b]."""
+    return tf.reduce_all(user["history"] < 0, 1)
 
 
 def _greatest(k: tf.Tensor) -> tf.Tensor:

@@ -65,6 +65,7 @@ class ExactIndex(Index):
         allowed: tf.Tensor | None = None,
         *,
         cosine: bool = False,
+        newcomers: tf.Tensor | None = None,
     ) -> Neighbours:
         """Finds the best items of each query; see `Index.search`."""
         vectors = self.vectors.value()

@@ -53,6 +53,7 @@ class Index(tf.Module):
         allowed: tf.Tensor | None = None,
         *,
         cosine: bool = False,
+        newcomers: tf.Tensor | None = None,
     ) -> Neighbours:
         """Finds the best items of each query.
 
@@ -62,6 +63,8 @@ class Index(tf.Module):
             excluded: int32 [b, e], items that may not be returned; -1 is padding.
             allowed: bool [size], or [b, size]; items that may be returned; all unless given.
             cosine: Whether to divide by the lengths of the items' vectors.
+            newcomers: bool [b], queries of users without a history; an approximate index may have
+                to look further for them.
 
         Returns:
             `k` items a query, or -1 where fewer qualify.

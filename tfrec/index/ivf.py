@@ -29,6 +29,7 @@ from tfrec.index.index import (
 from tfrec.index.int8_storage import Int8Storage
 from tfrec.index.layout import BLOCK, SPARE, CellLayout
 from tfrec.index.pq_storage import PqStorage
+from tfrec.index.request import Request, in_rows, rows_of
 from tfrec.index.storage import Storage, by_slot, in_blocks
 
 __all__ = ["IvfIndex"]
@@ -46,13 +47,6 @@ _SCAN = 2**16
 _FETCH = 2**24
 # Of rough scores, how many are computed again: at least this many, and this many times k.
 _SHORTLIST, _TIMES = 100, 10
-
-
-class _Request(NamedTuple):
-    queries: tf.Tensor
-    k: tf.Tensor
-    excluded: tf.Tensor | None
-    cosine: bool
 
 
 class IvfIndex(Index):
@@ -122,6 +116,9 @@ class IvfIndex(Index):
         self._cosine_probes = tf.Variable(
             min(probes, self.cells), trainable=False, dtype=tf.int32, name="index/cosine_probes"
         )
+        self._newcomer_probes = tf.Variable(
+            min(probes, self.cells), trainable=False, dtype=tf.int32, name="index/newcomer_probes"
+        )
         layout = CellLayout.of(cells.assignment, self.cells)
         self._storage = _STORAGES[kind](vectors, cells, layout)
         self.error = self._storage.error
@@ -146,11 +143,12 @@ class IvfIndex(Index):
         allowed: tf.Tensor | None = None,
         *,
         cosine: bool = False,
+        newcomers: tf.Tensor | None = None,
     ) -> Neighbours:
         """Finds the best items of each query; see `Index.search`."""
         if excluded is not None:
             excluded = tf.convert_to_tensor(excluded)
-        request = _Request(tf.convert_to_tensor(queries), k, excluded, cosine)
+        request = Request(tf.convert_to_tensor(queries), k, excluded, cosine, newcomers)
         if allowed is None:
             return self._searched(request, self._usual_probes(cosine))
         if allowed.shape.rank == 2:
@@ -175,8 +173,18 @@ class IvfIndex(Index):
     def cosine_probes(self, probes: int) -> None:
         self._cosine_probes.assign(max(1, min(probes, self.cells)))
 
-    def _usual_probes(self, cosine: bool) -> tf.Tensor:
-        return self._cosine_probes.value() if cosine else self._probes.value()
+    @property
+    def newcomer_probes(self) -> int:
+        """The same for users without a history, whose queries point where popular items lie."""
+        return int(self._newcomer_probes.numpy())
+
+    @newcomer_probes.setter
+    def newcomer_probes(self, probes: int) -> None:
+        self._newcomer_probes.assign(max(1, min(probes, self.cells)))
+
+    def _usual_probes(self, cosine: bool) -> _Probes:
+        usual = self._cosine_probes.value() if cosine else self._probes.value()
+        return _Probes(usual, self._newcomer_probes.value())
 
     def vectors_of(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items as they are kept; see `Index.vectors_of`."""
@@ -201,47 +209,59 @@ class IvfIndex(Index):
         )
         return self._storage.vectors(slots, centroids)
 
-    def _filtered(self, request: _Request, allowed: tf.Tensor) -> Neighbours:
+    def _filtered(self, request: Request, allowed: tf.Tensor) -> Neighbours:
         kept = tf.cast(tf.where(allowed)[:, 0], tf.int32)
         share = tf.size(kept) / tf.size(allowed)
 
         def probe() -> Neighbours:
-            usual = tf.cast(self._usual_probes(request.cosine), tf.float64)
-            wider = tf.cast(tf.math.ceil(usual / share), tf.int32)
             cells = tf.shape(self._norms)[0]
-            return self._searched(request, tf.minimum(wider, cells), allowed, kept)
+
+            def wider(probes: tf.Tensor) -> tf.Tensor:
+                more = tf.cast(tf.math.ceil(tf.cast(probes, tf.float64) / share), tf.int32)
+                return tf.minimum(more, cells)
+
+            probes = _Probes(*map(wider, self._usual_probes(request.cosine)))
+            return self._searched(request, probes, allowed, kept)
 
         return tf.cond(share < _FEW, lambda: self._scan(request, kept), probe)
 
-    def _row_by_row(self, request: _Request, allowed: tf.Tensor) -> Neighbours:
+    def _row_by_row(self, request: Request, allowed: tf.Tensor) -> Neighbours:
         def one(start: tf.Tensor, end: tf.Tensor) -> Neighbours:
-            return self._filtered(_rows(request, start, end), allowed[start])
+            return self._filtered(rows_of(request, start, end), allowed[start])
 
-        return _in_rows(one, request, tf.constant(1))
+        return in_rows(one, request, tf.constant(1))
 
     def _searched(
         self,
-        request: _Request,
-        probes: tf.Tensor,
+        request: Request,
+        probes: _Probes,
         allowed: tf.Tensor | None = None,
         kept: tf.Tensor | None = None,
     ) -> Neighbours:
         """The best of the nearest cells, or of all items where these hold too few."""
-        usual = self._probed(request, probes, allowed)
+        usual = self._probed(request, probes.usual, allowed)
+        full, step = usual.full, usual.step
+        if request.newcomers is not None:
+            # Told apart only where they need more than the rest.
+            several = tf.reduce_any(request.newcomers) & (probes.newcomers > probes.usual)
+            full, step = full & ~several, tf.where(several, 1, step)
 
         def carefully() -> Neighbours:
             def best(start: tf.Tensor, end: tf.Tensor) -> Neighbours:
-                part = _rows(request, start, end)
-                found = self._probed(part, probes, allowed)
+                part, looked = rows_of(request, start, end), probes.usual
+                if part.newcomers is not None:
+                    more = tf.maximum(probes.usual, probes.newcomers)
+                    looked = tf.where(tf.reduce_any(part.newcomers), more, looked)
+                found = self._probed(part, looked, allowed)
                 return tf.cond(found.full, lambda: found.best, lambda: self._scan(part, kept))
 
-            return _in_rows(best, request, usual.step)
+            return in_rows(best, request, step)
 
         # One condition for whatever is unusual: each costs as much as twenty thousand products.
-        return tf.cond(usual.full, lambda: usual.best, apart(carefully))
+        return tf.cond(full, lambda: usual.best, apart(carefully))
 
     def _probed(
-        self, request: _Request, probes: tf.Tensor, allowed: tf.Tensor | None = None
+        self, request: Request, probes: tf.Tensor, allowed: tf.Tensor | None = None
     ) -> _Found:
         """The best of the cells that a query is nearest to, of as many rows as memory allows."""
         nearness = tf.matmul(request.queries, self._directions, transpose_b=True)
@@ -263,7 +283,7 @@ class IvfIndex(Index):
 
         rows, width = tf.unstack(tf.shape(blocks))
         step = tf.maximum(_FETCH // (BLOCK * self.dimension) // tf.maximum(width, 1), 1)
-        some = _rows(request, 0, step)._replace(k=tf.minimum(request.k, width * BLOCK))
+        some = rows_of(request, 0, step)._replace(k=tf.minimum(request.k, width * BLOCK))
         probe = _Probe(blocks[:step], chosen[:step], shift[:step], nearness[:step])
         best = self._best_of_blocks(some, probe, allowed)
         full = tf.reduce_all(best.scores > tf.float32.min)
@@ -271,7 +291,7 @@ class IvfIndex(Index):
         return _Found(best, full, step)
 
     def _best_of_blocks(
-        self, request: _Request, probe: _Probe, allowed: tf.Tensor | None
+        self, request: Request, probe: _Probe, allowed: tf.Tensor | None
     ) -> Neighbours:
         blocks = probe.blocks
         items = tf.gather(in_blocks(self._items), blocks)
@@ -309,7 +329,7 @@ class IvfIndex(Index):
         return tf.reduce_max(tf.where(here, columns, -1), 2)
 
     def _reranked(
-        self, request: _Request, blocks: tf.Tensor, rough: tf.Tensor
+        self, request: Request, blocks: tf.Tensor, rough: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         count = tf.minimum(tf.maximum(_TIMES * request.k, _SHORTLIST), tf.shape(rough)[1])
         best, places = tf.math.top_k(rough, count)
@@ -320,7 +340,7 @@ class IvfIndex(Index):
         scores, order = tf.math.top_k(tf.where(best > tf.float32.min, scores, best), request.k)
         return scores, tf.gather(places, order, batch_dims=1)
 
-    def _scan(self, request: _Request, candidates: tf.Tensor | None = None) -> Neighbours:
+    def _scan(self, request: Request, candidates: tf.Tensor | None = None) -> Neighbours:
         """The best of items [n], in ascending order, or of all; each of them is scored."""
         if candidates is None:
             candidates = tf.range(tf.shape(self._slots)[0])
@@ -344,6 +364,13 @@ class IvfIndex(Index):
 
         rows = tf.shape(request.queries)[0]
         return ranked(*best_in_blocks(best, rows, request.k, tf.size(candidates), _SCAN))
+
+
+class _Probes(NamedTuple):
+    """How many cells are looked into, int32 scalars: for most, and for users without a history."""
+
+    usual: tf.Tensor
+    newcomers: tf.Tensor
 
 
 class _Found(NamedTuple):
@@ -374,30 +401,3 @@ class _Probe(NamedTuple):
     chosen: tf.Tensor
     shift: tf.Tensor
     nearness: tf.Tensor
-
-
-def _rows(request: _Request, start: tf.Tensor, end: tf.Tensor) -> _Request:
-    excluded = None if request.excluded is None else request.excluded[start:end]
-    return request._replace(queries=request.queries[start:end], excluded=excluded)
-
-
-def _in_rows(best: object, request: _Request, step: tf.Tensor) -> Neighbours:
-    """Answers `step` rows at a time."""
-    count = tf.shape(request.queries)[0]
-
-    def more(
-        start: tf.Tensor, scores: tf.Tensor, items: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        end = tf.minimum(start + step, count)
-        found = best(start, end)  # type: ignore[operator]
-        return end, tf.concat([scores, found[0]], 0), tf.concat([items, found[1]], 0)
-
-    nothing = tf.zeros([0, request.k]), tf.zeros([0, request.k], tf.int32)
-    unknown = tf.TensorShape([None, None])
-    _, scores, items = tf.while_loop(
-        lambda start, *_: start < count,
-        more,
-        (tf.constant(0), *nothing),
-        shape_invariants=(tf.TensorShape([]), unknown, unknown),
-    )
-    return Neighbours(scores, items)
