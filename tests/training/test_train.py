@@ -165,7 +165,7 @@ def test_every_objective_learns(data: Path, tmp_path: Path, loss: str) -> None:
         {"training": {"media": "joint"}, "item": {"features": ["cover", "words"]}},
         # Texts that no tower reads are no part of what is compiled.
         {
-            "loss": {"type": "in_batch"},
+            "loss": {"type": "in_batch", "history_contrast": 0.1},
             "query": {"profile": False},
             "training": {"jit_compile": True},
         },

@@ -136,6 +136,9 @@ class LossConfig(_Frozen):
             that what was shown often doesn't drown the rest. 0 counts each event alike.
         dwell_weight: From 0, dwell times don't count, to 1: an example counts for log(1 + seconds)
             over its mean.
+        history_contrast: How much a second term counts, by which two random views of a history
+            (cropped, masked, reordered) are more alike than those of other users; for an encoder of
+            histories (CL4SRec, Xie et al. 2022; 0.1 there). It costs two more passes of it.
         repeats: Whether a positive on an item that the user had before is a target too; without,
             training asks what serving asks: which new item.
     """
@@ -153,6 +156,7 @@ class LossConfig(_Frozen):
     mine_every: int = Field(1, ge=1)
     propensity_power: float = Field(0.0, ge=0, le=1)
     dwell_weight: float = Field(0.0, ge=0, le=1)
+    history_contrast: float = Field(0.0, ge=0)
     repeats: bool = False
 
 

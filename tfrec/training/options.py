@@ -61,6 +61,13 @@ def check_options(config: ModelConfig, replicas: int = 1) -> None:
             received="loss.type: tfrs",
             remedy="Set loss.type=in_batch, the same loss",
         )
+    if loss.history_contrast and config.query.history is None:
+        raise DescriptionError(
+            "loss.history_contrast",
+            "it compares views of histories",
+            received=f"{loss.history_contrast:g}, and no query.history",
+            remedy="Set a query.history, or loss.history_contrast=0",
+        )
     if training.start == "factors" and not can_start_from_factors(config):
         raise DescriptionError(
             "training.start",

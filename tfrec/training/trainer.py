@@ -18,6 +18,7 @@ from tfrec.model import PROPAGATED, TwoTower
 from tfrec.optimizers import RowOptimizer
 from tfrec.training.balancing import ModalityBalance
 from tfrec.training.catalogue import Catalogue
+from tfrec.training.history_contrast import HistoryContrast
 from tfrec.training.objectives import Objective
 from tfrec.training.replicas import total
 from tfrec.training.user_item_graph import UserItemGraph
@@ -80,6 +81,11 @@ class Trainer(keras.Model):
             seed=seed,
             name="objective",
         )
+        self.contrast: HistoryContrast | None = None
+        if loss.history_contrast:
+            self.contrast = HistoryContrast(
+                loss.history_contrast, loss.temperature, seed=seed, name="history_contrast"
+            )
         self.loss_mean = keras.metrics.Mean(name="loss")
         counter: dict[str, Any] = {
             "shape": (),
@@ -117,6 +123,7 @@ class Trainer(keras.Model):
             *self.optimizer.variables,
             *self.table_optimizer.variables,
             *self.objective.variables,
+            *(self.contrast.variables if self.contrast is not None else ()),
             *(self.balance.variables if self.balance is not None else ()),
             self._steps,
         ]
@@ -217,6 +224,8 @@ class Trainer(keras.Model):
             queries = self.model.query_tower(data, training=True)
             share = tf.math.divide_no_nan(tf.reduce_sum(data[TARGET_WEIGHT]), whole)
             loss = self.objective(queries, data) * share
+            if self.contrast is not None:
+                loss += self.contrast(data, tower=self.model.query_tower) * share
             scaled = loss
             if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
                 scaled = self.optimizer.scale_loss(loss)
