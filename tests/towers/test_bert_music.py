@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving.client import CallOptions, Client
+from serving.options import ServerOptions
+from serving.server import Server
 from tests.encoders.presets import write_huggingface_bert
 from tests.records import Event, spec, write_prepared
 from tfrec.cli import main
+from tfrec.export.exporting import export_run
 from tfrec.model import example_items
 from tfrec.training import load_run
 
 pytestmark = pytest.mark.slow
 
 ITEMS, USERS, NEW = 24, 30, 4
+VOCABULARY = "vocabulary/genres.txt"
 # Words that a small model of random weights tells apart.
 WORDS = ["song song song song", "! ! ! !"]
 
@@ -36,7 +41,10 @@ def service(folder: Path) -> Path:
         events,
         items=ITEMS,
         users=USERS,
-        specs=[spec("text", "text", max_length=8), spec("genres", "tags", vocabulary_size=4)],
+        specs=[
+            spec("text", "text", max_length=8),
+            spec("genres", "tags", vocabulary_size=4, vocabulary=VOCABULARY),
+        ],
         values={
             "text": [WORDS[item % 2] for item in range(ITEMS)],
             "genres": [[2 + item % 3 % 2] for item in range(ITEMS)],
@@ -47,7 +55,11 @@ def service(folder: Path) -> Path:
 
 
 def test_a_language_model_learns_what_songs_words_say(tmp_path: Path) -> None:
-    """LoRA moves, the model stays; new songs of a listener's kind come first, by words alone."""
+    """LoRA moves, the model stays; new songs of a listener's kind come first, by words alone.
+
+    And the model with its tokenizer is exported: Keras, a TF1-style session and the embedded
+    server give one answer to raw words.
+    """
     data = service(tmp_path / "data")
     handle = str(write_huggingface_bert(tmp_path / "bert"))
     options = [f"item.towers.text.handle={handle}", f"query.towers.text.handle={handle}"]
@@ -69,3 +81,17 @@ def test_a_language_model_learns_what_songs_words_say(tmp_path: Path) -> None:
     even = run.train.user_index % 2 == 0
     margin = scores[:, 0] - scores[:, 1]
     assert (np.where(even, margin, -margin) > 0).mean() > 0.9
+    (data / VOCABULARY).write_text("rock\njazz\n")
+    done = export_run(out, tmp_path / "songs", force=True)
+    assert done.verification.largest_difference < 1e-4
+    options = ServerOptions(model_name="songs", model_base_path=tmp_path / "songs", port=0)
+    with (
+        Server(options) as server,
+        Client(f"127.0.0.1:{server.port}", model="songs", call=CallOptions(timeout=60)) as client,
+    ):
+        asked = {
+            "text": np.array(WORDS * 2, object),
+            "genres": np.array([[""]] * NEW, object),
+        }
+        answer = client.predict(asked, signature="embed_item")
+    np.testing.assert_allclose(answer["embedding"], new, atol=1e-4)
