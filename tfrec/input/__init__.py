@@ -1,8 +1,20 @@
-"""Prepared data in memory: the catalogue, timelines, and the windows that training reads."""
+"""Prepared data in memory: the catalogue, timelines, and the batches that training reads."""
 
+from tfrec.input.batches import TARGET_WEIGHT, Batches
 from tfrec.input.inputs import ItemInputs, query_inputs
 from tfrec.input.items import ItemTable
+from tfrec.input.spans import TARGET_PLACE, Spans
 from tfrec.input.timelines import Timelines
-from tfrec.input.windows import TARGET_WEIGHT, Windows
+from tfrec.input.windows import Windows
 
-__all__ = ["TARGET_WEIGHT", "ItemInputs", "ItemTable", "Timelines", "Windows", "query_inputs"]
+__all__ = [
+    "TARGET_PLACE",
+    "TARGET_WEIGHT",
+    "Batches",
+    "ItemInputs",
+    "ItemTable",
+    "Spans",
+    "Timelines",
+    "Windows",
+    "query_inputs",
+]

@@ -25,28 +25,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfrec import schema
-from tfrec.errors import DataError
-from tfrec.input.inputs import (
-    HISTORY,
-    HISTORY_AGE,
-    HISTORY_EVENT,
-    ITEM_INDEX,
-    PADDING,
-    SECONDS_A_DAY,
-    USER_INDEX,
-)
+from tfrec.input.batches import TARGET_WEIGHT, Batches
 from tfrec.input.timelines import Timelines
 
-__all__ = ["TARGET_WEIGHT", "Windows"]
-
-TARGET_WEIGHT = "target_weight"
-
-# Batches that are cut at once, and that wait ready.
-_PARALLEL, _READY = 2, 4
+__all__ = ["Windows"]
 
 
-class Windows:
+class Windows(Batches):
     """Training examples of timelines, in batches of one static shape.
 
     Args:
@@ -88,58 +73,29 @@ class Windows:
                 "`length` must be at least 0 and `batch_size` at least 1."
                 f" Received: length={length}, batch_size={batch_size}"
             )
-        source = timelines if negatives else timelines.positives()
-        targets = np.flatnonzero(source.positive)
-        if not repeats:
-            targets = targets[_first_of_each_pair(source, targets)]
-        if not len(targets):
-            raise DataError(
-                "timelines/train",
-                "training needs positive events",
-                received="none",
-                remedy="Check `interactions.label` and `split` of the dataset description",
-            )
+        super().__init__(
+            timelines,
+            seed=seed,
+            negatives=negatives,
+            repeats=repeats,
+            propensity_power=propensity_power,
+            dwell_weight=dwell_weight,
+        )
         self.length = length
         self.batch_size = batch_size
-        self.count = len(targets)
         self.steps_per_epoch = -(-self.count // batch_size)
-        self.target_items: npt.NDArray[np.int32] = source.item_index[targets]
-        self._seed = seed & 0x7FFFFFFF
-        counts = np.bincount(self.target_items)[self.target_items].astype(np.float64)
         # How often each target comes in an epoch; None when once.
         self._rate: npt.NDArray[np.float64] | None = None
         if popularity_power != 1:
-            rate = counts ** (popularity_power - 1)
+            rate = self._occurrences ** (popularity_power - 1)
             self._rate = rate * (self.count / rate.sum())
             self._until = tf.constant(np.cumsum(self._rate), tf.float64)
-        weight = source.weight[targets].astype(np.float64)
-        if dwell_weight:
-            weight *= _dwell_factor(source.dwell[targets], dwell_weight)
-        if propensity_power:
-            weight *= counts**-propensity_power * (
-                weight.sum() / (weight * counts**-propensity_power).sum()
-            )
-        rows = source.rows[targets]
+        rows = self._source.rows[self._targets]
         self._target = {
-            "place": tf.constant(targets, tf.int64),
+            "place": tf.constant(self._targets, tf.int64),
             "row": tf.constant(rows, tf.int32),
-            "start": tf.constant(source.offsets[rows], tf.int64),
-            "weight": tf.constant(weight, tf.float32),
-        }
-        self._item = tf.constant(source.item_index)
-        self._time = tf.constant(source.timestamp)
-        self._event = tf.constant(source.event)
-        self._user = tf.constant(source.user_index)
-        self._profile = {
-            name: tf.constant(value)
-            for feature in source.profile
-            for name, value in (
-                (feature, source.profile[feature]),
-                (schema.present(feature), source.profile_present[feature]),
-            )
-        }
-        self._context = {
-            schema.context(name): tf.constant(value) for name, value in source.context.items()
+            "start": tf.constant(self._source.offsets[rows], tf.int64),
+            "weight": tf.constant(self._weights, tf.float32),
         }
 
     def batch(
@@ -176,50 +132,13 @@ class Windows:
             chosen = tf.minimum(chosen, self.count - 1)
         target = {name: tf.gather(value, chosen) for name, value in self._target.items()}
         batch = {
-            USER_INDEX: tf.gather(self._user, target["row"]),
-            ITEM_INDEX: tf.gather(self._item, target["place"]),
+            **self._of_rows(target["row"]),
+            **self._of_places(target["place"]),
             TARGET_WEIGHT: tf.where(real, target["weight"], 0.0),
-            **{name: tf.gather(value, target["row"]) for name, value in self._profile.items()},
-            **{name: tf.gather(value, target["place"]) for name, value in self._context.items()},
         }
         if self.length:
             batch |= self._history(target)
         return batch
-
-    def dataset(
-        self,
-        first: int = 0,
-        count: int | None = None,
-        *,
-        parts: int = 1,
-        own: tuple[int, int] = (0, 1),
-    ) -> tf.data.Dataset:
-        """Batches from number `first` on, the same in every run; without end unless counted.
-
-        Args:
-            first: Number of the first.
-            count: How many.
-            parts: Each comes as so many equal parts, one after another, for as many replicas.
-            own: Of these parts, those that a worker reads: from which on, out of how many spans.
-        """
-        options = tf.data.Options()
-        options.deterministic = True
-        # The tuner's thread sleeps for doubling periods, and the end of an epoch waits for it: a
-        # training of 5.2 s took 10.2 s. A batch is cut in a fraction of a step anyway.
-        options.autotune.enabled = False
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        end = np.iinfo(np.int64).max if count is None else first + count
-        span = parts // own[1]
-
-        def one(number: tf.Tensor) -> dict[str, tf.Tensor]:
-            return self.batch(number // span, own[0] * span + number % span, parts)
-
-        return (
-            tf.data.Dataset.range(first * span, end if count is None else end * span)
-            .map(one, num_parallel_calls=_PARALLEL, deterministic=True)
-            .prefetch(_READY)
-            .with_options(options)
-        )
 
     def target_counts(self, items: int) -> npt.NDArray[np.float64]:
         """float64 [items]: how often each item is a target in an epoch, on average."""
@@ -228,35 +147,4 @@ class Windows:
     def _history(self, target: dict[str, Any]) -> dict[str, tf.Tensor]:
         place = target["place"][:, None] - self.length + tf.range(self.length, dtype=tf.int64)
         inside = place >= target["start"][:, None]
-        place = tf.maximum(place, 0)
-        asked = tf.gather(self._time, target["place"])[:, None]
-        days = tf.cast(asked - tf.gather(self._time, place), tf.float32) / SECONDS_A_DAY
-        return {
-            HISTORY: tf.where(inside, tf.gather(self._item, place), PADDING),
-            HISTORY_AGE: tf.where(inside, days, 0.0),
-            HISTORY_EVENT: tf.where(inside, tf.gather(self._event, place), schema.MISSING_INDEX),
-        }
-
-
-def _first_of_each_pair(
-    timelines: Timelines, targets: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    """bool: the target is its user's first positive on its item."""
-    pair = timelines.rows[targets].astype(np.int64) << 32 | timelines.item_index[targets]
-    first = np.zeros(len(targets), bool)
-    first[np.unique(pair, return_index=True)[1]] = True
-    return first
-
-
-def _dwell_factor(dwell: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float64]:
-    """1 - share + share × log(1 + seconds) over its mean."""
-    value = np.log1p(np.maximum(dwell.astype(np.float64), 0))
-    if not value.any():
-        raise DataError(
-            "loss.dwell_weight",
-            "positive events must have dwell times to count by",
-            received="none has one",
-            remedy="Name `interactions.dwell` in the dataset description, or set it to 0",
-        )
-    factor: npt.NDArray[np.float64] = 1 - share + share * value / value.mean()
-    return factor
+        return self._of_histories(place, inside, target["place"])
