@@ -23,6 +23,7 @@ VARIANTS: list[dict[str, Any]] = [{"type": name} for name in names("history")] +
     {"type": "mean", "power": 0.5},
     {"type": "gru", "layers": 2, "units": 5},
     {"type": "interests", "method": "capsule", "count": 3},
+    {"type": "transformer", "time": "gap"},
 ]
 
 
@@ -161,6 +162,40 @@ def test_no_state_reads_a_later_event(name: str) -> None:
     np.testing.assert_allclose(tower.states(changed, present, False)[:, 3], before, atol=1e-6)
     early = tf.concat([vectors[:, :3] * 9, vectors[:, 3:]], 1)
     assert np.abs(tower.states(early, present, False)[:, 3] - before).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", ["gru", "transformer"])
+def test_the_last_of_all_positions_is_what_a_call_gives(name: str) -> None:
+    """Empty histories, padding, gaps and event types too."""
+    tower = harness.seeded(lambda: make({"type": name, "time": "gap"}))
+    tower(*histories())
+    tower.empty.assign(np.arange(DIMENSION, dtype=np.float32))
+    every = tower.at_every_position(*histories(), training=False).numpy()
+    assert every.shape == (ROWS, LENGTH, DIMENSION)
+    np.testing.assert_allclose(every[:, -1], harness.call(tower, histories()), atol=1e-6)
+    # Row 3 begins with three positions of padding.
+    assert (every[3, :3] == np.arange(DIMENSION)).all() and (every[3, 3] != every[3, 2]).any()
+
+
+def test_gaps_do_not_depend_on_when_the_question_is_asked() -> None:
+    """Ages 9, 4 and 1 and the same events 2 days later: only the latest event's gap grows."""
+    tower = make({"type": "gru", "time": "gap"})
+    vectors, there = tf.zeros((2, 4, DIMENSION)), tf.constant([[False, True, True, True]] * 2)
+    ages = tf.constant([[0.0, 9.0, 4.0, 1.0], [0.0, 11.0, 6.0, 3.0]])
+    tower(vectors, there, ages)
+    found = tower._clean(vectors, there, ages)[2].numpy().tolist()
+    assert found == [[0, 5, 3, 1], [0, 5, 3, 3]]
+
+
+def test_every_position_refuses_ages_of_one_question() -> None:
+    """They would tell a position how long after it the last question comes."""
+    tower = make({"type": "gru"})
+    tower(*histories())
+    with pytest.raises(ValueError, match=r"`time` must be gap where ages are given\. .*age"):
+        tower.at_every_position(*histories())
+    assert tower.at_every_position(*histories()[:2]).shape == (ROWS, LENGTH, DIMENSION)
+    with pytest.raises(DescriptionError, match="time"):
+        make({"type": "gru", "time": "hour"})
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:

@@ -7,6 +7,7 @@ from tfrec.towers.building import DEFAULT_TOWERS, build_history, build_tower, pr
 from tfrec.towers.categorical import CategoricalTower, TagsTower
 from tfrec.towers.history import HistoryTower
 from tfrec.towers.history_attention import AttentionHistory
+from tfrec.towers.history_causal import CausalHistory
 from tfrec.towers.history_gru import GruHistory
 from tfrec.towers.history_interests import InterestsHistory
 from tfrec.towers.history_mean import MeanHistory
@@ -42,6 +43,7 @@ __all__ = [
     "AudioTower",
     "AudioTransformerTower",
     "CategoricalTower",
+    "CausalHistory",
     "Coverage",
     "GruHistory",
     "HistoryTower",

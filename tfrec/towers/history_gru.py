@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
 from tfrec.registry import register
-from tfrec.towers.history import HistoryTower
+from tfrec.towers.history_causal import CausalHistory
 
 __all__ = ["GruHistory"]
 
@@ -16,7 +16,7 @@ ops = keras.ops
 
 @register("history", "gru")
 @keras.saving.register_keras_serializable("tfrec")
-class GruHistory(HistoryTower):
+class GruHistory(CausalHistory):
     """GRU layers; the last state, projected.
 
     Hidasi, Karatzoglou, Baltrunas & Tikk, "Session-based recommendations with recurrent neural
@@ -25,6 +25,7 @@ class GruHistory(HistoryTower):
     Args:
         dimension: Width of the items' vectors and of the result.
         events: Size of the event types' vocabulary; 0 when there are no types.
+        time: What is read of an event's time: its `age`, or the `gap` to the next event.
         units: Width of the state; `dimension` unless given.
         layers: How many.
         dropout: Of each layer's input, in training.
@@ -36,12 +37,13 @@ class GruHistory(HistoryTower):
         dimension: int,
         *,
         events: int = 0,
+        time: Literal["age", "gap"] = "age",
         units: int | None = None,
         layers: int = 1,
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(dimension, events=events, **kwargs)
+        super().__init__(dimension, events=events, time=time, **kwargs)
         if layers < 1:
             raise ValueError(f"`layers` must be positive. Received: layers={layers}")
         self.units = dimension if units is None else units
@@ -68,12 +70,6 @@ class GruHistory(HistoryTower):
         for dropout, layer in zip(self.dropout_layers, self.recurrences, strict=True):
             vectors = layer(dropout(vectors, training=training), mask=present, training=training)
         return self.projection(vectors)
-
-    def encode(
-        self, vectors: Any, present: Any, ages: Any, events: Any, training: bool | None
-    ) -> Any:
-        """The state after the latest event."""
-        return self.states(vectors, present, training)[:, -1]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""

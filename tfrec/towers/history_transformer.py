@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 from tfrec.fusion import TransformerBlock
 from tfrec.registry import register
-from tfrec.towers.history import HistoryTower
+from tfrec.towers.history_causal import CausalHistory
 
 __all__ = ["TransformerHistory"]
 
@@ -18,7 +18,7 @@ ops = keras.ops
 
 @register("history", "transformer")
 @keras.saving.register_keras_serializable("tfrec")
-class TransformerHistory(HistoryTower):
+class TransformerHistory(CausalHistory):
     """Positions counted from the latest event, causal self-attention, the latest position's state.
 
     Kang & McAuley, "Self-attentive sequential recommendation" (SASRec), 2018, with the norm before
@@ -28,6 +28,7 @@ class TransformerHistory(HistoryTower):
     Args:
         dimension: Width of the items' vectors and of the result; a multiple of `heads`.
         events: Size of the event types' vocabulary; 0 when there are no types.
+        time: What is read of an event's time: its `age`, or the `gap` to the next event.
         blocks: How many.
         heads: Attention heads.
         inner: Width of a block's inner layer, as a multiple of `dimension`.
@@ -41,6 +42,7 @@ class TransformerHistory(HistoryTower):
         dimension: int,
         *,
         events: int = 0,
+        time: Literal["age", "gap"] = "age",
         blocks: int = 2,
         heads: int = 2,
         inner: int = 2,
@@ -48,7 +50,7 @@ class TransformerHistory(HistoryTower):
         max_length: int = 200,
         **kwargs: Any,
     ) -> None:
-        super().__init__(dimension, events=events, **kwargs)
+        super().__init__(dimension, events=events, time=time, **kwargs)
         if dimension % heads:
             raise ValueError(f"`heads` must divide {dimension}. Received: heads={heads}")
         self.blocks_count = blocks
@@ -89,12 +91,6 @@ class TransformerHistory(HistoryTower):
         for block in self.blocks:
             x = block(x, attends, training=training)
         return self.norm(x)
-
-    def encode(
-        self, vectors: Any, present: Any, ages: Any, events: Any, training: bool | None
-    ) -> Any:
-        """The state at the latest event."""
-        return self.states(vectors, present, training)[:, -1]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
