@@ -120,6 +120,29 @@ def test_taking_equal_items_off_the_sum_equals_masking_them(scale: float, compil
     assert abs(float(unmasked) - float(found[0][0])) > 1e-3
 
 
+@pytest.mark.parametrize("equal_vectors", [False, True])
+def test_rows_of_one_group_are_no_negatives_of_each_other(equal_vectors: bool) -> None:
+    """Unit scores of 0 but for the own 1: a row of group 0 has one rival row and one other."""
+    eye = tf.eye(4)
+    loss = in_batch_softmax(
+        eye[:3],
+        eye[:3],
+        item_ids=tf.constant([1, 2, 3]),
+        equal_vectors=equal_vectors,
+        groups=tf.constant([0, 0, 5]),
+        others=eye[3:],
+        other_ids=tf.constant([4]),
+        other_groups=tf.constant([-1]),
+    )
+    first, last = math.log(math.e + 2) - 1, math.log(math.e + 3) - 1
+    assert float(loss) == pytest.approx((2 * first + last) / 3, rel=1e-6)
+    alone = in_batch_softmax(
+        eye[:3], eye[:3], groups=tf.constant([0, 0, 5]), equal_vectors=equal_vectors
+    )
+    first, last = math.log(math.e + 1) - 1, math.log(math.e + 2) - 1
+    assert float(alone) == pytest.approx((2 * first + last) / 3, rel=1e-6)
+
+
 def test_a_filler_row_neither_learns_nor_repels() -> None:
     queries, items = tf.constant([[1.0], [9.0]]), tf.constant([[1.0], [7.0]])
     loss = in_batch_softmax(queries, items, weights=tf.constant([1.0, 0.0]))

@@ -27,6 +27,8 @@ def in_batch_softmax(
     own_others: Any | None = None,
     own_ids: Any | None = None,
     own_log_q: Any | None = None,
+    groups: Any | None = None,
+    other_groups: Any | None = None,
 ) -> Any:
     """Mean of −log softmax of each row's own item among all rows' items.
 
@@ -51,6 +53,10 @@ def in_batch_softmax(
         own_others: float [batch, h, D], more negatives for each row alone, or None.
         own_ids: int [batch, h]; -1, or the row's own item, is not a negative.
         own_log_q: float [batch, h]; 0 unless given.
+        groups: int [batch]; when given, rows of one group are no negatives of each other. Rows of
+            one user are in a batch together, whatever their items' frequency, which no `log_q`
+            corrects: each would learn that what its user liked before and after is wrong.
+        other_groups: int [n], -1 for none; needed with `others` when `groups` is given.
 
     Returns:
         float32 scalar.
@@ -74,13 +80,18 @@ def in_batch_softmax(
             out = own_ids < 0 if item_ids is None else _no_negatives(own_ids, item_ids)
             own += tf.cast(out, tf.float32) * MASKED
         own_times = tf.ones_like(own)
-    if item_ids is not None and equal_vectors and others is None:
+    at_once = equal_vectors and others is None and groups is None
+    if item_ids is not None and at_once:
         again = -_others_alike(item_ids, weights)[:, None]
         own_times = again if own_times is None else tf.concat([own_times, again], 1)
         own = positive[:, None] if own is None else tf.concat([own, positive[:, None]], 1)
-    elif item_ids is not None:
-        keep = item_ids[:, None] != _together(item_ids, other_ids)[None, :]
-        keep = tf.linalg.set_diag(keep, tf.ones_like(item_ids, tf.bool))
+    else:
+        for own_key, other_key in ((item_ids, other_ids), (groups, other_groups)):
+            if own_key is not None:
+                differs = own_key[:, None] != _together(own_key, other_key)[None, :]
+                keep = differs if keep is None else keep & differs
+        if keep is not None:
+            keep = tf.linalg.set_diag(keep, tf.fill(tf.shape(keep)[:1], True))
     if weights is not None:
         filler = tf.where(tf.cast(weights, tf.float32) > 0, 0.0, MASKED)
         if others is not None:
