@@ -197,9 +197,13 @@ class TrainingConfig(_Frozen):
     """The loop.
 
     Attributes:
-        batch_size: Examples a step.
+        batch_size: Examples a step; with `positions: all` targets, about.
         micro_batches: Parts that a batch is computed in, one after another, before the weights
             move (gradient accumulation): the memory of a part. In-batch negatives are the part's.
+        positions: What a history is asked for: `last`, the event that comes after it; each target
+            is an example with a history of its own. `all`: the event after each of its positions,
+            in one pass (SASRec, Kang & McAuley 2018), for encoders with a state at each: `gru` and
+            `transformer`, which then read gaps between events in place of ages.
         epochs: At most.
         patience: Epochs without a better `monitor` before training stops.
         popularity_power: An item is a target (its count)^power times: 1 as in the data, 0 each
@@ -218,6 +222,7 @@ class TrainingConfig(_Frozen):
 
     batch_size: int | None = Field(None, ge=2)
     micro_batches: int = Field(1, ge=1)
+    positions: Literal["last", "all"] = "last"
     epochs: int | None = Field(None, ge=1)
     patience: int = Field(3, ge=1)
     popularity_power: float = Field(1.0, ge=0, le=1)

@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from tfrec import schema
 from tfrec.fusion import Fusion
+from tfrec.input import TARGET_PLACE
 from tfrec.model.id_embedding import IdEmbedding
 from tfrec.model.parts import BASE, BEHAVIOUR, USER, Parts, QueryParts, event_parts, shapley
 from tfrec.model.view import NORMALISED_SUFFIX, PLACED, PLACED_PARTS, VECTOR_SUFFIX, View
-from tfrec.towers import HistoryTower, Tower
+from tfrec.towers import CausalHistory, HistoryTower, Tower
 
 __all__ = ["ID", "NeuralView"]
 
@@ -146,12 +147,36 @@ class NeuralView(View):
         Returns:
             float32 [batch, dimension].
         """
-        parts = self._said(inputs, training)
         history = self._history(inputs, training)
-        if history is not None:
-            parts.insert(0, ("history", history))
-        output = ops.cast(parts[0][1], "float32")
-        for _, part in parts[1:]:
+        parts = [] if history is None else [history]
+        return self._summed([*parts, *(part for _, part in self._said(inputs, training))])
+
+    def query_at(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """Vectors of queries after some positions of histories, each history read once.
+
+        Args:
+            inputs: As of `query`, and `target_place` int32 [n]: a history's row times its length,
+                plus a position. The context has a row a place, all else a row a history.
+            training: Whether this is a training step.
+
+        Returns:
+            float32 [n, dimension]: what `query` gives for the history up to the position, asked
+            when the next event comes; exactly so at the last one, at others as far as the encoder
+            doesn't count positions from the history's end.
+        """
+        assert isinstance(self.history, CausalHistory)
+        place = inputs[TARGET_PLACE]
+        row = place // inputs["history"].shape[1]
+        states = self.history.at_every_position(*self._of_history(inputs), training=training)
+        said = [tf.gather(part, row) for _, part in self._said_of_users(inputs, training)]
+        asked = {**inputs, schema.USER_INDEX: tf.gather(inputs[schema.USER_INDEX], row)}
+        said += [part for _, part in self._said_of_context(asked, training)]
+        return self._summed([tf.gather(tf.reshape(states, [-1, self.width]), place), *said])
+
+    def _summed(self, parts: list[Any]) -> Any:
+        """The query that parts [batch, width] add up to, float32 [batch, dimension]."""
+        output = ops.cast(parts[0], "float32")
+        for part in parts[1:]:
             output = output + ops.cast(part, "float32")
         if self.normalize:
             output = _unit(output)
@@ -176,6 +201,12 @@ class NeuralView(View):
 
     def _said(self, inputs: dict[str, Any], training: bool | None) -> list[tuple[str, Any]]:
         """What is read beside the history, [batch, width] each."""
+        of_users = self._said_of_users(inputs, training)
+        return [*of_users, *self._said_of_context(inputs, training)]
+
+    def _said_of_users(
+        self, inputs: dict[str, Any], training: bool | None
+    ) -> list[tuple[str, Any]]:
         parts: list[tuple[str, Any]] = []
         if self.users:
             known = self._keep(inputs[schema.USER_INDEX] >= 0, self.id_dropout, training)
@@ -184,6 +215,12 @@ class NeuralView(View):
         for name, tower in self.profile_towers.items():
             vector = tower(inputs[name], training=training)
             parts.append((name, _masked(vector, inputs[schema.present(name)])))
+        return parts
+
+    def _said_of_context(
+        self, inputs: dict[str, Any], training: bool | None
+    ) -> list[tuple[str, Any]]:
+        parts: list[tuple[str, Any]] = []
         if self.context_towers:
             known = self._keep(None, self.context_dropout, training, like=inputs)
             for name, tower in self.context_towers.items():
@@ -309,17 +346,15 @@ class NeuralView(View):
         """What histories say, [batch, width], or None where none is read."""
         if self.history is None:
             return None
+        return self.history(*self._of_history(inputs), training=training)
+
+    def _of_history(self, inputs: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+        """What the encoder is given: vectors, which are there, ages, types of events."""
         history = inputs["history"]
         vectors = self.history_table(history)
         if self.content:
             vectors = vectors + ops.cast(self._content(tf.maximum(history, 0)), vectors.dtype)
-        return self.history(
-            vectors,
-            history >= 0,
-            inputs.get("history_age"),
-            inputs.get("history_event"),
-            training=training,
-        )
+        return vectors, history >= 0, inputs.get("history_age"), inputs.get("history_event")
 
     def _history_parts(self, inputs: dict[str, Any]) -> QueryParts:
         """What `_history` is the sum of, events [batch, length, width]."""

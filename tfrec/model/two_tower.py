@@ -65,6 +65,22 @@ class QueryTower(_Side):
         ]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
 
+    def at_places(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """Embeds queries after some positions of histories, in one pass over each history.
+
+        Args:
+            inputs: As of `NeuralView.query_at`.
+            training: Whether this is a training step.
+
+        Returns:
+            float32 [places, D].
+        """
+        parts = [
+            view.query_at(inputs, training) * self.scales[place]
+            for place, view in enumerate(self.views)
+        ]
+        return parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
+
     def parts(self, inputs: dict[str, Any]) -> QueryParts:
         """What the vectors are the sum of; see `tfrec.model.parts`.
 

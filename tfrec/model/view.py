@@ -51,6 +51,10 @@ class View(keras.layers.Layer):
         """The vectors of queries; for subclasses."""
         raise NotImplementedError
 
+    def query_at(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """Vectors of queries after some positions of histories; for views that have such."""
+        raise NotImplementedError
+
     def item(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         """The vectors of items; for subclasses."""
         raise NotImplementedError

@@ -12,6 +12,7 @@
 - `optimizer.embedding_learning_rate`: 0.05 for `adagrad`, `rowwise_adagrad` and `ftrl`, five times
   `learning_rate` for `adam`, `learning_rate` for `sgd`. (Five times gave ids on MovieLens small
   0.096 validation NDCG@20 in 5 epochs, once 0.093 in 18.)
+- `query.history.time`: `gap` with `training.positions` `all`.
 - `training.start`: `factors` up to 20 million positives, where items have ids and a history or a
   user's id is read. (On MovieLens small, validation NDCG@20 of `ids` 0.115 instead of 0.096, of the
   learned view of `multimodal` 0.106 instead of 0.099.)
@@ -21,10 +22,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfrec.config.model import ModelConfig
+from tfrec.config.model import Component, ModelConfig
+from tfrec.registry import lookup
 from tfrec.schema import Manifest
+from tfrec.towers import CausalHistory
 
-__all__ = ["can_start_from_factors", "resolve"]
+__all__ = ["can_start_from_factors", "is_causal", "resolve"]
 
 _FULL_SOFTMAX_ITEMS = 20_000
 # Of a step that samples from a catalogue which would fit, since each item's content costs.
@@ -99,6 +102,13 @@ def resolve(config: ModelConfig, manifest: Manifest) -> tuple[ModelConfig, list[
         few = positives <= _FACTORED
         why = f"{positives:,} train positives"
         start = choose("training.start", start, "factors" if few else "random", why)
+    query, history = config.query, config.query.history
+    if config.training.positions == "all" and history is not None and is_causal(history):
+        options = dict(history.options)
+        given = options.pop("time", None)
+        time = choose("query.history.time", given, "gap", "training.positions: all")
+        history = Component(type=history.type, **options, time=time)
+        query = query.model_copy(update={"history": history})
     dense_rate = config.optimizer.learning_rate
     rate = choose(
         "optimizer.embedding_learning_rate",
@@ -110,6 +120,7 @@ def resolve(config: ModelConfig, manifest: Manifest) -> tuple[ModelConfig, list[
         config.model_copy(
             update={
                 "dimension": dimension,
+                "query": query,
                 "loss": config.loss.model_copy(update={"type": loss, "negatives": negatives}),
                 "training": config.training.model_copy(
                     update={"batch_size": batch_size, "epochs": epochs, "start": start or "random"}
@@ -127,6 +138,15 @@ def can_start_from_factors(config: ModelConfig) -> bool:
     """Whether there is a table on each side of the score that factors could be put into."""
     query = config.query
     return config.item.use_id and (query.history is not None or query.use_id)
+
+
+def is_causal(history: Component) -> bool:
+    """Whether an encoder has a state at every position.
+
+    Raises:
+        DescriptionError: No encoder has the name.
+    """
+    return issubclass(lookup("history", history.type, where="query.history"), CausalHistory)
 
 
 def _batch_size(positives: int) -> int:

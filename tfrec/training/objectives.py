@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfrec import schema
 from tfrec.config.model import LossConfig
-from tfrec.input import TARGET_WEIGHT
+from tfrec.input import TARGET_PLACE, TARGET_WEIGHT
 from tfrec.losses import bce_loss, bpr_loss, full_softmax, in_batch_softmax
 from tfrec.losses.retrieval_task import retrieval_task
 from tfrec.model import PROPAGATED, TwoTower
@@ -116,7 +116,8 @@ class Objective(keras.layers.Layer):
 
         Args:
             queries: float [batch, D].
-            data: A batch of `Windows`; with a graph, `propagated` too (see `GraphView`).
+            data: A batch of `Windows`, or of `Spans` with a `user_index` a target; with a graph,
+                `propagated` too (see `GraphView`).
 
         Returns:
             float32 scalar.
@@ -148,14 +149,20 @@ class Objective(keras.layers.Layer):
         drawn = self._draw(config.negatives) if config.negatives else rows[:0]
         items, uniform, hard = self._embed(rows, drawn, own_ids, data)
         others, ids, never = [uniform], [drawn], [tf.zeros_like(drawn, tf.float32)]
+        # A span's targets are one user's: no negatives of each other.
+        users = data[schema.USER_INDEX] if TARGET_PLACE in data else None
+        groups = [tf.fill(tf.shape(drawn), -1)]
         if replica_count() > 1:
             others.append(from_others(items))
             ids.append(from_others(rows))
+            if users is not None:
+                groups.append(from_others(users))
             idle = tf.cast(weights <= 0, tf.float32)
             never.append(from_others(idle))
         if self.cache is not None:
             others.append(self.cache.vectors.value)
             ids.append(self.cache.ids.value)
+            groups.append(tf.fill([self._loss.cache], -1))
             never.append(tf.cast(self.cache.ids.value < 0, tf.float32))
         more: dict[str, Any] = {}
         log_q = self._expected(rows) if config.log_q else tf.zeros_like(weights)
@@ -166,6 +173,7 @@ class Objective(keras.layers.Layer):
                 "others": tf.concat(others, 0),
                 "other_ids": ids_together,
                 "other_log_q": counted + tf.concat(never, 0) * _NEVER,
+                "other_groups": None if users is None else tf.concat(groups, 0),
             }
         if own_ids is not None:
             more["own_others"], more["own_ids"] = hard, own_ids
@@ -179,6 +187,7 @@ class Objective(keras.layers.Layer):
             log_q=log_q if config.log_q or "others" in more else None,
             weights=weights,
             temperature=self.temperature,
+            groups=users,
             **more,
         )
         if self.cache is not None:

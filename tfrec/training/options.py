@@ -9,7 +9,7 @@ from tfrec.config.model import ModelConfig
 from tfrec.errors import DescriptionError
 from tfrec.model import build_model
 from tfrec.schema import Manifest
-from tfrec.training.defaults import can_start_from_factors, resolve
+from tfrec.training.defaults import can_start_from_factors, is_causal, resolve
 
 __all__ = ["check_fit", "check_options"]
 
@@ -85,6 +85,8 @@ def check_options(config: ModelConfig, replicas: int = 1) -> None:
         )
     if config.graph is not None:
         _check_graph(config)
+    if training.positions == "all":
+        _check_positions(config)
     if (optimizer.balance or optimizer.modality_rates) and (optimizer.average or replicas > 1):
         raise DescriptionError(
             "optimizer.balance, optimizer.modality_rates",
@@ -119,4 +121,57 @@ def _check_graph(config: ModelConfig) -> None:
                 f"{why}, so it must be {shown} beside `graph`",
                 received=str(getattr(value, "type", value)).lower(),
                 remedy=f"Set {where}={shown}, or leave `graph` out",
+            )
+
+
+def _check_positions(config: ModelConfig) -> None:
+    history, loss, training = config.query.history, config.loss, config.training
+    causal = history is not None and is_causal(history)
+    time = history.options.get("time") if history is not None else None
+    gru = "query.history.type=gru or transformer"
+    rules: tuple[tuple[str, bool, str, str, str], ...] = (
+        ("graph", config.graph is not None, "a graph has no positions", "given", "leave it out"),
+        (
+            "query.history",
+            not causal,
+            "an encoder with a state at every position is needed",
+            "null" if history is None else history.type,
+            f"set {gru}",
+        ),
+        (
+            "query.history.time",
+            causal and time != "gap",
+            "ages are counted back from one question, and every position asks its own",
+            str(time),
+            "set query.history.time=gap",
+        ),
+        (
+            "loss.type",
+            loss.type == "tfrs",
+            "TensorFlow Recommenders' task can't take a user's own rows out of the negatives",
+            "tfrs",
+            "set loss.type=in_batch",
+        ),
+        (
+            "training.popularity_power",
+            training.popularity_power != 1,
+            "a span is read whole, so each of its targets comes once an epoch",
+            str(training.popularity_power),
+            "set training.popularity_power=1; loss.propensity_power weighs targets",
+        ),
+        (
+            "optimizer.balance",
+            config.optimizer.balance > 0,
+            "it asks for one query an example",
+            str(config.optimizer.balance),
+            "set optimizer.balance=0",
+        ),
+    )
+    for where, wrong, why, received, remedy in rules:
+        if wrong:
+            raise DescriptionError(
+                where,
+                f"{why} with training.positions: all",
+                received=received,
+                remedy=f"{remedy[0].upper()}{remedy[1:]}, or training.positions=last",
             )

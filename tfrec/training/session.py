@@ -15,7 +15,7 @@ from tfrec.config.model import ModelConfig
 from tfrec.errors import DataError, RunError
 from tfrec.evaluation.compressed_rows import CompressedRows
 from tfrec.evaluation.top_k import top_k
-from tfrec.input import ItemTable, Timelines, Windows, query_inputs
+from tfrec.input import Batches, ItemTable, Spans, Timelines, Windows, query_inputs
 from tfrec.model import GraphView, NeuralView, build_model
 from tfrec.model.building import used_features
 from tfrec.schema import Manifest
@@ -90,17 +90,7 @@ class Session:
         timelines = with_prepared_profile(timelines, neural.profile_towers)
         held_out = with_prepared_profile(held_out, neural.profile_towers)
         self._timelines = timelines
-        self.windows = Windows(
-            timelines,
-            length=query.history_length if query.history else 0,
-            batch_size=int(training.batch_size or 1),
-            seed=training.seed,
-            negatives=query.negatives,
-            repeats=config.loss.repeats,
-            popularity_power=training.popularity_power,
-            propensity_power=config.loss.propensity_power,
-            dwell_weight=config.loss.dwell_weight,
-        )
+        self.windows = _batches(config, timelines, strategy.num_replicas_in_sync)
         self._validation = Validation(
             timelines,
             held_out,
@@ -358,3 +348,21 @@ def _balance(config: ModelConfig, view: NeuralView, catalogue: Catalogue) -> Mod
         seed=config.training.seed,
         name="balance",
     )
+
+
+def _batches(config: ModelConfig, timelines: Timelines, replicas: int) -> Batches:
+    """What training reads, example by example or in spans."""
+    query, loss, training = config.query, config.loss, config.training
+    more: dict[str, Any] = {
+        "batch_size": int(training.batch_size or 1),
+        "seed": training.seed,
+        "negatives": query.negatives,
+        "repeats": loss.repeats,
+        "propensity_power": loss.propensity_power,
+        "dwell_weight": loss.dwell_weight,
+    }
+    if training.positions == "all":
+        blocks = replicas * training.micro_batches
+        return Spans(timelines, length=query.history_length, blocks=blocks, **more)
+    length = query.history_length if query.history else 0
+    return Windows(timelines, length=length, popularity_power=training.popularity_power, **more)

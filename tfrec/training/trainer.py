@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfrec import schema
 from tfrec.config.model import LossConfig
-from tfrec.input import TARGET_WEIGHT
+from tfrec.input import TARGET_PLACE, TARGET_WEIGHT
 from tfrec.model import PROPAGATED, TwoTower
 from tfrec.optimizers import RowOptimizer
 from tfrec.training.balancing import ModalityBalance
@@ -170,7 +170,7 @@ class Trainer(keras.Model):
         return tf.reduce_sum(queries * items, -1)
 
     def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Learns from one batch of `Windows`."""
+        """Learns from one batch of `Windows` or `Spans`."""
         variables = [variable.value for variable in (*self._dense, *self._tables)]
         whole = total(tf.reduce_sum(data[TARGET_WEIGHT]))
         loss, gradients = tf.zeros([]), [None] * len(variables)
@@ -221,7 +221,7 @@ class Trainer(keras.Model):
         with tf.GradientTape() as tape:
             if self.graph is not None:
                 data = {**data, PROPAGATED: self.graph.propagated()}
-            queries = self.model.query_tower(data, training=True)
+            queries, data = self._asked(data)
             share = tf.math.divide_no_nan(tf.reduce_sum(data[TARGET_WEIGHT]), whole)
             loss = self.objective(queries, data) * share
             if self.contrast is not None:
@@ -230,6 +230,15 @@ class Trainer(keras.Model):
             if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
                 scaled = self.optimizer.scale_loss(loss)
         return loss, tape.gradient(scaled, variables)
+
+    def _asked(self, data: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Queries and what the objective reads, a row a target."""
+        if TARGET_PLACE not in data:
+            return self.model.query_tower(data, training=True), data
+        queries = self.model.query_tower.at_places(data, training=True)
+        row = data[TARGET_PLACE] // data["history"].shape[1]
+        user = tf.gather(data[schema.USER_INDEX], row)
+        return queries, {**data, schema.USER_INDEX: user}
 
     def _unscaled(self, gradients: list[Any]) -> list[Any]:
         """Tables' gradients without the loss scale of float16; zeros in a step that overflowed."""
