@@ -98,6 +98,31 @@ def test_the_term_is_the_papers_and_leaves_out_short_histories_and_own_rows() ->
     assert len(calls) == 2 and not np.array_equal(*calls)
 
 
+def test_a_span_counts_as_much_as_its_targets() -> None:
+    """Weights of targets become weights of histories; a context, too, has a row a target."""
+    vectors = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
+
+    def told(data: dict[str, Any]) -> float:
+        calls: list[int] = []
+
+        def tower(inputs: dict[str, Any], training: bool) -> Any:
+            assert inputs["context/hour"].shape == (4,) and "target_place" not in inputs
+            calls.append(0)
+            return tf.constant(vectors[len(calls) - 1])
+
+        return float(HistoryContrast(1.0, temperature=0.5)(data, tower=tower))
+
+    examples = {**batch(), "target_weight": tf.constant([3.0, 1.0, 2.0, 0.0])}
+    places = tf.constant([6, 7, 15, 20, 16], tf.int32)
+    spans = {
+        **examples,
+        "target_place": places,
+        "target_weight": tf.constant([1.0, 2.0, 1.0, 2.0, 0.0]),
+        "context/hour": tf.constant([1, 2, 3, 4, 5]),
+    }
+    assert told(spans) == pytest.approx(told(examples), rel=1e-5)
+
+
 def config(**loss: Any) -> ModelConfig:
     content = {
         "name": "contrast",
@@ -105,14 +130,20 @@ def config(**loss: Any) -> ModelConfig:
         "item": {"features": []},
         "query": {"history": {"type": "gru"}, "history_length": 6, "history_content": 0},
         "loss": {"type": "full", **loss},
-        "training": {"batch_size": 64, "epochs": 2, "monitor": "ndcg@5", "seed": 1},
+        "training": {
+            "batch_size": 64,
+            "epochs": 2,
+            "monitor": "ndcg@5",
+            "seed": 1,
+            "positions": "all",
+        },
     }
     return validate(content, ModelConfig, where="test")
 
 
 @pytest.mark.slow
 def test_a_training_with_it_resumes_bit_for_bit(data: Path, tmp_path: Path) -> None:
-    """Its draws are part of the state; and the term is in the loss."""
+    """Over all positions; its draws are part of the state; and the term is in the loss."""
 
     def die(line: str) -> None:
         if line.startswith("epoch   1"):

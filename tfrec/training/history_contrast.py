@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfrec import schema
-from tfrec.input import TARGET_WEIGHT
+from tfrec.input import TARGET_PLACE, TARGET_WEIGHT
 from tfrec.input.augmentation import crop_history, mask_history, reorder_history
 from tfrec.input.inputs import HISTORY, HISTORY_AGE, HISTORY_EVENT, PADDING, USER_INDEX
 from tfrec.losses import in_batch_softmax
@@ -46,7 +46,8 @@ class HistoryContrast(keras.layers.Layer):
         """The weighted term.
 
         Args:
-            data: A batch of `Windows` with histories.
+            data: A batch of `Windows` with histories, or of `Spans`, where a history counts as much
+                as all its targets.
             tower: By keyword: from a query's inputs to float [batch, D].
 
         Returns:
@@ -57,9 +58,13 @@ class HistoryContrast(keras.layers.Layer):
             for view in two_views(data, tf.cast(self.draws.next(), "int32"))
         )
         events = tf.reduce_sum(tf.cast(data[HISTORY] != PADDING, tf.int32), 1)
+        weights = data[TARGET_WEIGHT]
+        if TARGET_PLACE in data:
+            rows, length = tf.unstack(tf.shape(data[HISTORY]))
+            weights = tf.math.unsorted_segment_sum(weights, data[TARGET_PLACE] // length, rows)
         options: dict[str, Any] = {
             "item_ids": data[USER_INDEX],
-            "weights": tf.where(events >= _LEAST, data[TARGET_WEIGHT], 0.0),
+            "weights": tf.where(events >= _LEAST, weights, 0.0),
             "temperature": self._temperature,
         }
         there = in_batch_softmax(first, second, **options)
@@ -78,12 +83,15 @@ def two_views(data: dict[str, Any], seed: Any) -> tuple[dict[str, Any], dict[str
         The inputs of either; an event keeps its age and type wherever it goes.
     """
     seeds = tf.random.split(seed, 2)
-    hidden = {
-        name: tf.fill(tf.shape(value), False) if value.dtype == tf.bool else tf.zeros_like(value)
-        for name, value in data.items()
-        if name.endswith(schema.present("")) or name.startswith(schema.context(""))
-    }
-    rest = {**data, **hidden, USER_INDEX: tf.fill(tf.shape(data[USER_INDEX]), -1)}
+    rows = tf.shape(data[HISTORY])[0]
+    hidden: dict[str, Any] = {USER_INDEX: tf.fill(tf.shape(data[USER_INDEX]), -1)}
+    for name, value in data.items():
+        if name.endswith(schema.present("")):
+            hidden[name] = tf.zeros_like(value)
+        elif name.startswith(schema.context("")):
+            # Of spans it has a row a target.
+            hidden[name] = tf.zeros([rows, *value.shape[1:]], value.dtype)
+    rest = {name: value for name, value in data.items() if name != TARGET_PLACE} | hidden
     first, second = ({**rest, **_view(data, seeds[place])} for place in range(2))
     return first, second
 

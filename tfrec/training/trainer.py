@@ -221,11 +221,12 @@ class Trainer(keras.Model):
         with tf.GradientTape() as tape:
             if self.graph is not None:
                 data = {**data, PROPAGATED: self.graph.propagated()}
-            queries, data = self._asked(data)
+            given = data
+            queries, data = self._asked(given)
             share = tf.math.divide_no_nan(tf.reduce_sum(data[TARGET_WEIGHT]), whole)
             loss = self.objective(queries, data) * share
             if self.contrast is not None:
-                loss += self.contrast(data, tower=self.model.query_tower) * share
+                loss += self.contrast(given, tower=self.model.query_tower) * share
             scaled = loss
             if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
                 scaled = self.optimizer.scale_loss(loss)
