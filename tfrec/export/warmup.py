@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,9 @@ def sample_requests(source: ServingSource, k: int = 10) -> list[Request]:
 def write_warmup(version: Path, model: str, requests: Sequence[Request]) -> None:
     """Writes requests as TensorFlow Serving replays them before a version goes live.
 
+    Those of `recommend` for `serving_default` too: a server sees another graph in it, and the first
+    client would wait a second or two.
+
     Args:
         version: The version's folder.
         model: The name that the model is served by.
@@ -107,7 +110,7 @@ def write_warmup(version: Path, model: str, requests: Sequence[Request]) -> None
     path = version / WARMUP_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for request in requests:
+        for request in [*requests, *_by_default(requests)]:
             message = predict_pb2.PredictRequest()
             message.model_spec.name = model
             message.model_spec.signature_name = request.signature
@@ -118,6 +121,14 @@ def write_warmup(version: Path, model: str, requests: Sequence[Request]) -> None
                 predict_log=prediction_log_pb2.PredictLog(request=message)
             )
             writer.write(log.SerializeToString())
+
+
+def _by_default(requests: Sequence[Request]) -> list[Request]:
+    return [
+        replace(request, signature="serving_default")
+        for request in requests
+        if request.signature == "recommend"
+    ]
 
 
 def _embed_item(source: ServingSource, rows: int) -> list[Request]:
