@@ -16,6 +16,7 @@ from serving.options import ServerOptions
 from serving.server import Server
 from tests.export.variable_reads import copied_variables
 from tests.records import Event, spec, write_prepared
+from tests.shipped import MODELS
 from tfrec.config.loading import load_config
 from tfrec.config.model import ModelConfig
 from tfrec.config.presets import find_model_config
@@ -96,19 +97,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        "content",
-        "ids",
-        "large",
-        "lightgcn",
-        "matrix-factorization",
-        "multimodal",
-        "pointwise",
-        "sequence",
-    ],
-)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_config_answers_alike_in_keras_a_session_and_the_server(
     data: Path, tmp_path: Path, name: str
 ) -> None:

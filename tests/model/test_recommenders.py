@@ -1,7 +1,4 @@
-"""The harness of towers and fusions, on the whole model of every shipped configuration.
-
-`bert-music` is left to `tests/towers/test_pretrained.py`: what it adds is a language model.
-"""
+"""The harness of towers and fusions, on the whole model of every shipped configuration."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ import tensorflow as tf
 
 from tests import harness
 from tests.records import spec, write_prepared
+from tests.shipped import MODELS
 from tfrec.config.loading import load_config
 from tfrec.config.model import ModelConfig
 from tfrec.config.presets import find_model_config
@@ -30,16 +28,6 @@ from tfrec.schema import DataLayout, Manifest
 
 pytestmark = pytest.mark.filterwarnings(harness.H5PY_WARNING)
 
-NAMES = [
-    "content",
-    "ids",
-    "large",
-    "lightgcn",
-    "matrix-factorization",
-    "multimodal",
-    "pointwise",
-    "sequence",
-]
 # LightGCN's tables are spread over the graph in training; `test_graph_view.py` follows gradients.
 UNTRAINED = {"lightgcn"}
 SPECS = [
@@ -138,7 +126,7 @@ def maker(name: str, manifest: Manifest) -> Any:
     return make
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_recommender_keeps_the_basics(name: str, manifest: Manifest) -> None:
     """Shapes, batch 1, the configuration's round trip, a gradient for every weight."""
     make, inputs = maker(name, manifest), inputs_of(manifest)
@@ -146,7 +134,7 @@ def test_a_recommender_keeps_the_basics(name: str, manifest: Manifest) -> None:
     harness.check_basics(make, (inputs,), width, trainable=name not in UNTRAINED)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_recommender_masks_what_is_missing(name: str, manifest: Manifest) -> None:
     """Noise in what is marked as missing changes nothing; with nothing at all it is finite."""
     towers, inputs = maker(name, manifest)(), inputs_of(manifest)
@@ -160,7 +148,7 @@ def test_a_recommender_masks_what_is_missing(name: str, manifest: Manifest) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_recommender_is_the_same_everywhere(
     name: str, manifest: Manifest, tmp_path: Path
 ) -> None:

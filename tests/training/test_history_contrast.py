@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.resuming import check_resumed
 from tfrec.config.loading import validate
 from tfrec.config.model import ModelConfig
 from tfrec.errors import DescriptionError
@@ -144,20 +145,7 @@ def config(**loss: Any) -> ModelConfig:
 @pytest.mark.slow
 def test_a_training_with_it_resumes_bit_for_bit(data: Path, tmp_path: Path) -> None:
     """Over all positions; its draws are part of the state; and the term is in the loss."""
-
-    def die(line: str) -> None:
-        if line.startswith("epoch   1"):
-            raise KeyboardInterrupt
-
-    settings = config(history_contrast=0.3)
-    train(data, tmp_path / "whole", settings, progress=False)
-    with pytest.raises(KeyboardInterrupt):
-        train(data, tmp_path / "killed", settings, say=die, progress=False)
-    train(data, tmp_path / "killed", settings, resume=True, progress=False)
-    whole, killed = (np.load(RunLayout(tmp_path / name).last) for name in ("whole", "killed"))
-    for name, other in zip(whole.files, killed.files, strict=True):
-        if name != "meta":
-            np.testing.assert_array_equal(whole[name], killed[other], err_msg=name)
+    check_resumed(data, tmp_path, config(history_contrast=0.3))
     train(data, tmp_path / "without", config(), progress=False)
     losses = [
         json.loads(RunLayout(tmp_path / name).history.read_text())[0]["loss"]

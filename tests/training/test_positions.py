@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.input.test_windows import timelines
+from tests.training.resuming import check_resumed
 from tests.training.test_train import BASE, config
 from tests.training.tiny import ITEMS, LIKED, USERS
 from tfrec.config.model import LossConfig, ModelConfig
@@ -181,23 +182,7 @@ def test_other_ways_of_training_learn_too(
 
 @pytest.mark.slow
 def test_killed_and_resumed_equals_undisturbed_bit_for_bit(data: Path, tmp_path: Path) -> None:
-    settings = config(ALL, training={"epochs": 2})
-    train(data, tmp_path / "whole", settings, progress=False)
-
-    def die(line: str) -> None:
-        if line.startswith("epoch   1"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(data, tmp_path / "killed", settings, say=die, progress=False)
-    train(data, tmp_path / "killed", settings, resume=True, progress=False)
-    with (
-        np.load(RunLayout(tmp_path / "whole").last) as whole,
-        np.load(RunLayout(tmp_path / "killed").last) as resumed,
-    ):
-        for name, other in zip(whole.files, resumed.files, strict=True):
-            if name != "meta":
-                np.testing.assert_array_equal(whole[name], resumed[other], err_msg=name)
+    check_resumed(data, tmp_path, config(ALL, training={"epochs": 2}))
 
 
 GAP = {"type": "gru", "time": "gap"}

@@ -13,6 +13,7 @@ import yaml
 
 from tests.records import write_prepared
 from tests.training.conftest import COLD, events, kind
+from tests.training.resuming import check_resumed
 from tfrec.cli import main
 from tfrec.config.loading import validate
 from tfrec.config.model import ModelConfig
@@ -127,23 +128,7 @@ def test_killed_and_resumed_equals_undisturbed_bit_for_bit(data: Path, tmp_path:
         item={"id_dropout": 0.2, "modality_dropout": 0.2},
         query={"use_id": True, "history": {"type": "transformer", "dropout": 0.2}},
     )
-    train(data, tmp_path / "whole", settings, progress=False)
-
-    def die(line: str) -> None:
-        if line.startswith("epoch   1"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(data, tmp_path / "killed", settings, say=die, progress=False)
-    train(data, tmp_path / "killed", settings, resume=True, progress=False)
-    with (
-        np.load(RunLayout(tmp_path / "whole").last) as whole,
-        np.load(RunLayout(tmp_path / "killed").last) as resumed,
-    ):
-        assert len(whole.files) == len(resumed.files) > 20
-        for name, other in zip(whole.files, resumed.files, strict=True):
-            if name != "meta":
-                np.testing.assert_array_equal(whole[name], resumed[other], err_msg=name)
+    check_resumed(data, tmp_path, settings)
 
 
 @pytest.mark.parametrize(

@@ -85,11 +85,6 @@ class ClosedFormView(View):
                 "learned_coefficients", (landmarks, learned_rank)
             )
 
-    def _fixed(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self.add_weight(
-            shape=shape, name=name, trainable=False, initializer="zeros", autocast=False
-        )
-
     @classmethod
     def from_teachers(
         cls,

@@ -94,7 +94,7 @@ class NeuralView(View):
             raise ValueError("`fusion` is needed to join an item's modalities. Received: None")
         self.seed = keras.random.SeedGenerator()
         self.unseen_share = self._fixed("unseen_share", (), "ones")
-        self.unseen_mean = self._fixed("unseen_mean", (self.dimension,), "zeros")
+        self.unseen_mean = self._fixed("unseen_mean", (self.dimension,))
         if item_id:
             self.item_table = IdEmbedding(items, width, name="item")
             if item_bias:
@@ -106,25 +106,8 @@ class NeuralView(View):
         if history is not None:
             self.history_table = IdEmbedding(items, width, name="history")
             if content:
-                self.content_table = self.add_weight(
-                    shape=(items, content),
-                    initializer="zeros",
-                    trainable=False,
-                    name="history_content",
-                    dtype="float32",
-                    autocast=False,
-                )
+                self.content_table = self._fixed("history_content", (items, content))
                 self.content_map = keras.layers.Dense(width, use_bias=False, name="content_map")
-
-    def _fixed(self, name: str, shape: tuple[int, ...], initializer: str) -> Any:
-        return self.add_weight(
-            shape=shape,
-            initializer=initializer,
-            trainable=False,
-            name=name,
-            dtype="float32",
-            autocast=False,
-        )
 
     @property
     def random_items(self) -> bool:

@@ -52,11 +52,6 @@ class PopularityView(View):
         self.popularity = self._fixed("popularity", (items, _GROUPS))
         self.weights_by_group = self._fixed("weights_by_group", (_GROUPS,))
 
-    def _fixed(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self.add_weight(
-            shape=shape, name=name, trainable=False, initializer="zeros", autocast=False
-        )
-
     def set(self, popularity: npt.ArrayLike, *, newcomer: float, known: float) -> None:
         """Sets the columns, [N, 2], and how much each kind of user heeds its own."""
         self.popularity.assign(np.asarray(popularity, np.float32))

@@ -42,6 +42,17 @@ class View(keras.layers.Layer):
         # Sub-layers build themselves when a side is first asked.
         self.built = True
 
+    def _fixed(self, name: str, shape: tuple[int, ...], initializer: str = "zeros") -> Any:
+        """A float32 weight that no gradient moves."""
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            trainable=False,
+            name=name,
+            dtype="float32",
+            autocast=False,
+        )
+
     @property
     def random_items(self) -> bool:
         """Whether one item may have several vectors within a training step, as dropout makes it."""

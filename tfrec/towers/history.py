@@ -105,11 +105,17 @@ class HistoryTower(keras.layers.Layer):
         Returns:
             float [batch, dimension].
         """
-        vectors, present, ages = self._clean(vectors, present, ages)
-        vectors = self.time_and_event(vectors, present, ages, events)
+        vectors, present, ages = self._read(vectors, present, ages, events)
         output = self.encode(vectors, present, ages, events, training)
         some = ops.any(present, 1)[:, None]
         return ops.where(some, output, ops.cast(self.empty, output.dtype))
+
+    def _read(
+        self, vectors: Tensor, present: Tensor, ages: Tensor, events: Tensor
+    ) -> tuple[Tensor, ...]:
+        """What an encoder is given: vectors with their times and types, which are there, ages."""
+        vectors, present, ages = self._clean(vectors, present, ages)
+        return self.time_and_event(vectors, present, ages, events), present, ages
 
     def _clean(self, vectors: Tensor, present: Tensor, ages: Tensor) -> tuple[Tensor, ...]:
         vectors = ops.cast(vectors, self.compute_dtype)

@@ -90,8 +90,7 @@ class CausalHistory(HistoryTower):
         """
         if ages is not None and self.time == "age":
             raise ValueError("`time` must be gap where ages are given. Received: time=age")
-        vectors, present, ages = self._clean(vectors, present, ages)
-        vectors = self.time_and_event(vectors, present, ages, events)
+        vectors, present, _ = self._read(vectors, present, ages, events)
         output = self.states(vectors, present, training)
         some = ops.cumsum(ops.cast(present, "int32"), 1) > 0
         return ops.where(some[:, :, None], output, ops.cast(self.empty, output.dtype))

@@ -85,8 +85,7 @@ class InterestsHistory(HistoryTower):
         Returns:
             float [batch, count, dimension]; zeros for a user without history.
         """
-        vectors, present, ages = self._clean(vectors, present, ages)
-        vectors = self.time_and_event(vectors, present, ages, events)
+        vectors, present, _ = self._read(vectors, present, ages, events)
         return self._interests(vectors, present)
 
     def _interests(self, vectors: Any, present: Any) -> Any:
