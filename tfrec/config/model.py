@@ -16,6 +16,7 @@ __all__ = [
     "ClosedFormConfig",
     "Component",
     "GraphConfig",
+    "IdsConfig",
     "ItemTowerConfig",
     "LossConfig",
     "ModelConfig",
@@ -260,6 +261,21 @@ class ClosedFormConfig(_Frozen):
     unseen_weight: float = Field(1.0, ge=0, le=10)
 
 
+class IdsConfig(_Frozen):
+    """A second learned view, of ids alone, beside one that fuses ids with content.
+
+    Content tells similar items apart less well than their ids do where users' tastes don't follow
+    it; so a model of both may rank known items worse than ids alone. Trained apart, as the learned
+    view is but without features, profile and context, in a run of its own (`RUN/ids`); validation
+    chooses its weight, or leaves it out.
+
+    Attributes:
+        enabled: Whether there is one, where items have features that the learned view reads.
+    """
+
+    enabled: bool = False
+
+
 class PopularityConfig(_Frozen):
     """How popular an item is, as a term of the score (`tfrec.model.PopularityView`).
 
@@ -285,5 +301,6 @@ class ModelConfig(_Frozen):
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
     closed_form: ClosedFormConfig = ClosedFormConfig()
+    ids: IdsConfig = IdsConfig()
     popularity: PopularityConfig = PopularityConfig()
     augmentation: AugmentationConfig | None = None

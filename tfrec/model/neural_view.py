@@ -220,7 +220,7 @@ class NeuralView(View):
             inputs: `item_index`, and each feature with NAME/present; NAME/vector, where given,
                 stands for what the feature's tower would make of it, NAME/normalised for what it
                 would begin with; `placed`, where given, is added to the vectors of items without
-                behaviour.
+                behaviour, unless ids are all that is known here.
             training: Whether this is a training step.
 
         Returns:
@@ -235,7 +235,7 @@ class NeuralView(View):
             output = ops.concatenate([output, bias], -1)
         unseen = inputs[schema.ITEM_INDEX] < 0
         shrunk = self.unseen_mean + self.unseen_share * (output - self.unseen_mean)
-        if PLACED in inputs:
+        if PLACED in inputs and self.fusion is not None:
             shrunk = shrunk + inputs[PLACED]
         return ops.where(unseen[:, None], shrunk, output)
 
@@ -265,7 +265,8 @@ class NeuralView(View):
         share = tf.where(unseen, self.unseen_share, 1.0)
         parts = {name: part * share for name, part in parts.items()}
         parts[BASE] += tf.where(unseen, (1 - self.unseen_share) * self.unseen_mean, 0.0)
-        for name, part in inputs.get(PLACED_PARTS, {}).items():
+        placed = inputs.get(PLACED_PARTS, {}) if self.fusion is not None else {}
+        for name, part in placed.items():
             parts[name] = parts.get(name, 0.0) + tf.where(unseen, part, 0.0)
         return parts
 

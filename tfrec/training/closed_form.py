@@ -182,36 +182,36 @@ def weigh_unseen(
 
 
 def choose_scale(
-    queries: Mapping[str, Array],
-    vectors: Mapping[str, Array],
+    view: tuple[Array, Array],
+    others: tuple[Array, Array],
     validation: Validation,
     metric: str,
-) -> tuple[dict[str, float], float]:
-    """Scale of the learned view beside the closed form that validates best.
+) -> tuple[float, float]:
+    """Scale of a view beside others that validates best.
 
     Args:
-        queries: `neural` and `closed_form`, float32 [users, d] each, of the validation's users.
-        vectors: Likewise [items, d].
+        view: Queries of the validation's users, float32 [users, d], and items, [N, d].
+        others: Likewise.
         validation: The measure.
         metric: Its name.
 
     Returns:
-        Scale by view, and how far the learned view's scores then spread beside the other's.
+        The scale, and how far the view's scores then spread beside the others'.
     """
-    spread = {}
-    for name, query in queries.items():
-        sample = query[:_SAMPLE] @ vectors[name][:_SAMPLE].T
-        spread[name] = max(float(sample.std()), 1e-9)
-    items = np.hstack([vectors["neural"], vectors["closed_form"]])
+    own, beside = (
+        max(float((queries[:_SAMPLE] @ vectors[:_SAMPLE].T).std()), 1e-9)
+        for queries, vectors in (view, others)
+    )
+    items = np.hstack([view[1], others[1]])
     best: tuple[float, float, float] | None = None
     for share in SHARES:
-        scale = share * spread["closed_form"] / spread["neural"]
-        both = np.hstack([queries["neural"] * np.float32(scale), queries["closed_form"]])
+        scale = share * beside / own
+        both = np.hstack([view[0] * np.float32(scale), others[0]])
         value = validation.measure(both, items, metric)
         if best is None or value > best[1] * (1 + MIN_GAIN):
             best = scale, value, share
     assert best is not None
-    return {"neural": best[0], "closed_form": 1.0}, best[2]
+    return best[0], best[2]
 
 
 def _describe(descriptor: Descriptor, values: npt.NDArray[Any]) -> Array:

@@ -25,6 +25,7 @@ from tfrec.model.view import View
 from tfrec.schema import Manifest
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
 from tfrec.training.closed_form import FittedView, choose_scale, fit_closed_form, weigh_unseen
+from tfrec.training.ids_view import IDS, prepare_ids_view
 from tfrec.training.popularity import choose_popularity
 from tfrec.training.validation import Validation
 
@@ -33,13 +34,14 @@ __all__ = ["history_length", "is_joined", "join_views", "restore_joined"]
 _BATCH = 256
 # Items whose mean stands for what the content towers say of any.
 _UNSEEN_SAMPLE = 2_048
+_LEFT_OUT = ", so it is left out of the model"
 CLOSED_FORM, NEURAL = "closed_form", "neural"
 JOINED = "joined.json"
 
 
 def is_joined(config: ModelConfig) -> bool:
     """Whether other views may stand beside the learned one."""
-    return config.closed_form.enabled or config.popularity.enabled
+    return config.closed_form.enabled or config.popularity.enabled or config.ids.enabled
 
 
 def history_length(config: ModelConfig) -> int:
@@ -98,6 +100,8 @@ def join_views(
     embed_items: Callable[[], npt.NDArray[np.float32]],
     as_unseen: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]],
     say: Callable[[str], None],
+    *,
+    ids: TwoTower | None = None,
 ) -> float:
     """Fits the views that stand beside the learned one, weighs them, and saves all of it.
 
@@ -110,6 +114,7 @@ def join_views(
         embed_items: To float32 [N, d], the model's item vectors.
         as_unseen: The model's vectors of items as if nobody had met them.
         say: Takes lines for the person.
+        ids: The model of ids alone, trained, where there is one.
 
     Returns:
         The monitored metric of the joined model on the validation part.
@@ -136,6 +141,8 @@ def join_views(
         )
     else:
         joined = _Joined({NEURAL: model.views[NEURAL]}, {NEURAL: 1.0}, {NEURAL: embed_items()})
+    if ids is not None:
+        _beside_ids(joined, ids, items, validation, monitor, say)
     if config.popularity.enabled:
         view = choose_popularity(train, validation, joined.embed, joined.items, monitor, say)
         if view is not None:
@@ -183,17 +190,22 @@ def _beside_closed_form(
     }
     queries = {name: each.embed(validation.inputs) for name, each in alone.items()}
     value = validation.measure(queries[NEURAL], vectors[NEURAL], monitor)
-    scales, spread = choose_scale(queries, vectors, validation, monitor)
+    scale, spread = choose_scale(
+        (queries[NEURAL], vectors[NEURAL]),
+        (queries[CLOSED_FORM], vectors[CLOSED_FORM]),
+        validation,
+        monitor,
+    )
     share = weigh_unseen(
         fitted,
         vectors[NEURAL],
         as_unseen,
         queries,
-        scales[NEURAL],
+        scale,
         config.closed_form.unseen_weight * min(1.0, spread),
         config.training.seed,
     )
-    if scales[NEURAL] and len(unseen):
+    if scale and len(unseen):
         learned.set_unseen(share, mean)
         moved = as_unseen(unseen)
         if view.learned_rank:
@@ -205,10 +217,34 @@ def _beside_closed_form(
         vectors[NEURAL][unseen] = moved
     say(
         f"learned view: {monitor} {value:.4f} alone; beside the closed form its scores are scaled"
-        f" by {scales[NEURAL]:.3g}" + ("" if scales[NEURAL] else ", so it is left out of the model")
+        f" by {scale:.3g}" + ("" if scale else _LEFT_OUT)
     )
     views: dict[str, View] = {NEURAL: learned, CLOSED_FORM: view}
+    scales = {NEURAL: scale, CLOSED_FORM: 1.0}
     return _Joined(views, scales, vectors, {"share": share, "mean": mean.tolist()})
+
+
+def _beside_ids(
+    joined: _Joined,
+    ids: TwoTower,
+    items: ItemTable,
+    validation: Validation,
+    monitor: str,
+    say: Callable[[str], None],
+) -> None:
+    """Gives the view of ids alone its weight beside what is joined already."""
+    view = _learned(ids)
+    own = _Joined({IDS: view}, {IDS: 1.0}, {IDS: prepare_ids_view(view, items.warm)})
+    mine, others = ((one.embed(validation.inputs), one.items) for one in (own, joined))
+    value = validation.measure(*mine, monitor)
+    scale, _ = choose_scale(mine, others, validation, monitor)
+    say(
+        f"ids alone: {monitor} {value:.4f}; beside the rest their scores are scaled by {scale:.3g}"
+        + ("" if scale else _LEFT_OUT)
+    )
+    if scale:
+        joined.views[IDS], joined.scales[IDS] = view, scale
+        joined.vectors[IDS] = own.vectors[IDS]
 
 
 def restore_joined(folder: Path, model: TwoTower) -> TwoTower:
@@ -235,11 +271,14 @@ def restore_joined(folder: Path, model: TwoTower) -> TwoTower:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             str(path),
-            "a run with a closed form or a popularity term has it beside its checkpoint",
+            "a run of several views has the others beside its checkpoint",
             received=f"{type(error).__name__}; training has not ended",
             remedy="Go on with --resume, or train again",
         ) from error
     for name, view in others.items():
+        if isinstance(view, NeuralView):
+            # Its layers make their weights when it is first asked.
+            TwoTower({name: view}).build_from_config(model.get_build_config())
         load_variables(folder / f"{name}.npz", view.variables)
     views = {NEURAL: model.views[NEURAL], **others} if scales[NEURAL] else others
     joined = TwoTower(views, name=model.name)

@@ -5,6 +5,8 @@
 3. Epoch by epoch: Keras `fit` on the epoch's batches; rank the whole catalogue for validation
    users; save everything (`last.npz`), and the weights when they are the best (`best.npz`).
 4. Stop after `patience` epochs without a better figure; restore the best weights.
+5. With `ids.enabled` train a view of ids alone in the same way, in `RUN/ids`.
+6. Join other views to the best weights, each with the weight that validates best (`joining`).
 
 Everything random comes from the seed, and a batch is a function of its number alone; so a training
 that was killed goes on from `last.npz` to the very weights that it would have had.
@@ -29,10 +31,11 @@ from tfrec.errors import DataError, RunError
 from tfrec.schema import DataLayout, Manifest
 from tfrec.training.checkpoints import write_atomically
 from tfrec.training.defaults import resolve
+from tfrec.training.ids_view import ids_alone
 from tfrec.training.joining import is_joined
 from tfrec.training.options import check_options
 from tfrec.training.progress import TrainingProgress
-from tfrec.training.run_directory import RunLayout, check_fingerprint
+from tfrec.training.run_directory import RunLayout, check_fingerprint, load_run
 from tfrec.training.scalar_log import ScalarLog
 from tfrec.training.session import Session
 from tfrec.training.strategies import is_chief, wait_for_all
@@ -111,10 +114,14 @@ def train(
                 received="none",
                 remedy="Check `split` and `interactions.label` of the dataset description",
             )
+    given = config
     config, chosen = resolve(config, manifest)
     layout = RunLayout(run)
     strategy = strategy or tf.distribute.get_strategy()
     check_options(config, strategy.num_replicas_in_sync)
+    alone = ids_alone(given, manifest) if config.ids.enabled else None
+    if alone is not None:
+        check_options(resolve(alone, manifest)[0], strategy.num_replicas_in_sync)
     if is_chief(strategy):
         _open(layout, data, manifest, config, resume)
     else:
@@ -158,9 +165,23 @@ def train(
     value = values[best]
     if is_chief(strategy):
         session.project(layout.tensorboard)
+    if alone is not None:
+        say("ids alone, to stand beside the learned view:")
+        train(
+            data,
+            layout.ids,
+            alone,
+            # It has begun where this run was interrupted after its own epochs.
+            resume=True,
+            source=RunLayout(source).ids if source is not None else None,
+            strategy=strategy,
+            say=lambda line: say(f"  {line}"),
+            progress=progress,
+        )
     with _workers_told():
         if is_joined(config) and is_chief(strategy):
-            value = session.join(manifest, say)
+            ids = load_run(layout.ids, data=data).model if alone is not None else None
+            value = session.join(manifest, say, ids=ids)
         wait_for_all(strategy)
     return TrainingResult(
         layout.root,

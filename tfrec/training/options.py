@@ -10,6 +10,7 @@ from tfrec.errors import DescriptionError
 from tfrec.model import build_model
 from tfrec.schema import Manifest
 from tfrec.training.defaults import can_start_from_factors, is_causal, resolve
+from tfrec.training.ids_view import ids_alone
 
 __all__ = ["check_fit", "check_options"]
 
@@ -27,6 +28,8 @@ def check_fit(config: ModelConfig, manifest: Manifest) -> None:
     resolved, _ = resolve(config, manifest)
     check_options(resolved)
     build_model(resolved, manifest)
+    if resolved.ids.enabled:
+        check_options(resolve(ids_alone(config, manifest), manifest)[0])
 
 
 def check_options(config: ModelConfig, replicas: int = 1) -> None:

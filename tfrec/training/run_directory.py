@@ -51,6 +51,7 @@ class RunLayout:
         self.history = self.root / "history.json"
         self.plot = self.root / "training.png"
         self.tensorboard = self.root / "tensorboard"
+        self.ids = self.root / "ids"
 
 
 @dataclass(frozen=True)

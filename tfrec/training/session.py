@@ -16,7 +16,7 @@ from tfrec.errors import DataError, RunError
 from tfrec.evaluation.compressed_rows import CompressedRows
 from tfrec.evaluation.top_k import top_k
 from tfrec.input import Batches, ItemTable, Spans, Timelines, Windows, query_inputs
-from tfrec.model import GraphView, NeuralView, build_model
+from tfrec.model import GraphView, NeuralView, TwoTower, build_model
 from tfrec.model.building import used_features
 from tfrec.schema import Manifest
 from tfrec.training.balancing import ModalityBalance
@@ -254,7 +254,9 @@ class Session:
         shown = [spec.name for spec in self._manifest.item_features if spec.modality in modalities]
         write_projector(folder, ItemTable.load(self._data, features=shown), self._item_vectors())
 
-    def join(self, manifest: Manifest, say: Callable[[str], None]) -> float:
+    def join(
+        self, manifest: Manifest, say: Callable[[str], None], *, ids: TwoTower | None = None
+    ) -> float:
         """Joins other views to the best weights; gives the metric of all together."""
         load_variables(self._layout.best, self.model.variables)
         return join_views(
@@ -266,6 +268,7 @@ class Session:
             self._item_vectors,
             self._as_unseen,
             say,
+            ids=ids,
         )
 
     def _as_unseen(self, rows: Any) -> Any:
