@@ -31,6 +31,7 @@ FUSIONS = (
 # Cheap enough for every fusion and seed, and the same for all.
 SETTINGS = (
     "closed_form.enabled=false",
+    "ids.enabled=false",
     "loss.type=in_batch",
     "loss.negatives=512",
     "training.batch_size=512",

@@ -11,8 +11,9 @@ RAW the raw files with `splits/warm` and `splits/cold`. The rows:
 
     ids               a history of ids against ids, learned by gradients
     content           content alone, no item has an id
-    learned           `multimodal` without its closed form
-    closed form       `multimodal` without its learned view
+    learned           `multimodal` without its closed form and its view of ids alone
+    closed form       `multimodal` without its learned views
+    no ids view       `multimodal` without its view of ids alone
     no content        `multimodal` on ids alone, with its closed form
     no text, no image `multimodal` without that modality
     multimodal        the default of `tfrec train`
@@ -36,7 +37,8 @@ TRACKS = ("warm", "cold")
 ROWS: dict[str, tuple[str, ...]] = {
     "ids": ("--config", "ids"),
     "content": ("--config", "content"),
-    "learned": ("--set", "closed_form.enabled=false"),
+    "learned": ("--set", "closed_form.enabled=false", "--set", "ids.enabled=false"),
+    "no ids view": ("--set", "ids.enabled=false"),
     "no content": ("--set", "item.features=[]"),
     "no text": ("--set", "item.features=[poster, genres, year]"),
     "no image": ("--set", "item.features=[text, genres, year]"),
@@ -62,11 +64,13 @@ def tfrec(*words: str | Path) -> float:
 
 
 def without_learned(run: Path, copy: Path) -> Path:
-    """The same run with the learned view's scores scaled by 0."""
+    """The same run with the learned views' scores scaled by 0."""
     shutil.copytree(run, copy)
     path = copy / "checkpoints" / "joined.json"
     content = json.loads(path.read_text())
     content["scales"]["neural"] = 0.0
+    if "ids" in content["scales"]:
+        content["scales"]["ids"] = 0.0
     path.write_text(json.dumps(content))
     return copy
 

@@ -206,7 +206,8 @@ def stock(users: int, items: int, windows: Windows, steps: int) -> Timed:
 
 def epoch_of(data: Path, name: str) -> Timed:
     """An epoch of a shipped configuration, without validation."""
-    overrides = ["closed_form.enabled=false"] if name == "multimodal" else []
+    alone = ["closed_form.enabled=false", "ids.enabled=false"]
+    overrides = alone if name == "multimodal" else []
     manifest = DataLayout(data).read_manifest()
     config, _ = resolve(load_config(find_model_config(name), ModelConfig, overrides), manifest)
     one = tf.distribute.get_strategy()

@@ -27,7 +27,7 @@ from tfrec.config import DatasetConfig
 from tfrec.errors import RejectedRowsError, TfrecError
 from tfrec.schema import DataLayout, Manifest
 
-CORRUPTIONS = 500
+CORRUPTIONS = 250
 
 
 def service(folder: Path) -> DatasetConfig:
@@ -249,7 +249,7 @@ def corrupted_outcomes(config: DatasetConfig, folder: Path, count: int) -> Count
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [service, movielens, real_movielens])
-def test_five_hundred_corruptions_lose_no_row(
+def test_hundreds_of_corruptions_lose_no_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], DatasetConfig]
 ) -> None:
     """Each is told in one line, with nothing published, or gives balanced books.
@@ -259,9 +259,9 @@ def test_five_hundred_corruptions_lose_no_row(
     monkeypatch.setattr(Stages, "run", run_here)
     outcomes = corrupted_outcomes(make(tmp_path / "whole"), tmp_path, CORRUPTIONS)
     # The corpus must reach all ways out, or it proves little; a header of a large file is hit less.
-    assert outcomes["written"] > 100
-    assert outcomes["RejectedRowsError"] > 50
-    assert outcomes["DescriptionError"] + outcomes["DataError"] > 10
+    assert outcomes["written"] > 50
+    assert outcomes["RejectedRowsError"] > 25
+    assert outcomes["DescriptionError"] + outcomes["DataError"] > 5
 
 
 def _prepare_in_child(config: DatasetConfig, folder: Path) -> None:

@@ -143,8 +143,10 @@ def config(**loss: Any) -> ModelConfig:
 
 
 @pytest.mark.slow
-def test_a_training_with_it_resumes_bit_for_bit(data: Path, tmp_path: Path) -> None:
-    """Over all positions; its draws are part of the state; and the term is in the loss."""
+def test_a_training_with_it_over_all_positions_resumes_bit_for_bit(
+    data: Path, tmp_path: Path
+) -> None:
+    """Its draws are part of the state; and the term is in the loss."""
     check_resumed(data, tmp_path, config(history_contrast=0.3))
     train(data, tmp_path / "without", config(), progress=False)
     losses = [

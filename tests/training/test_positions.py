@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from tests.input.test_windows import timelines
-from tests.training.resuming import check_resumed
 from tests.training.test_train import BASE, config
 from tests.training.tiny import ITEMS, LIKED, USERS
 from tfrec.config.model import LossConfig, ModelConfig
@@ -178,11 +177,6 @@ def test_other_ways_of_training_learn_too(
     train(data, tmp_path / "run", config(ALL, **change), progress=False)
     losses = [row["loss"] for row in json.loads(RunLayout(tmp_path / "run").history.read_text())]
     assert losses[-1] < losses[0]
-
-
-@pytest.mark.slow
-def test_killed_and_resumed_equals_undisturbed_bit_for_bit(data: Path, tmp_path: Path) -> None:
-    check_resumed(data, tmp_path, config(ALL, training={"epochs": 2}))
 
 
 GAP = {"type": "gru", "time": "gap"}

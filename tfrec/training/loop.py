@@ -167,13 +167,14 @@ def train(
         session.project(layout.tensorboard)
     if alone is not None:
         say("ids alone, to stand beside the learned view:")
+        older = RunLayout(source).ids if source is not None else None
         train(
             data,
             layout.ids,
             alone,
             # It has begun where this run was interrupted after its own epochs.
             resume=True,
-            source=RunLayout(source).ids if source is not None else None,
+            source=older if older is not None and older.is_dir() else None,
             strategy=strategy,
             say=lambda line: say(f"  {line}"),
             progress=progress,
