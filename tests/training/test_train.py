@@ -97,12 +97,12 @@ def test_a_loaded_run_gives_the_vectors_it_was_judged_by(
     kept = {}
     save = session_module.Session.save
 
-    def spy(self: Any, history: Any) -> None:
-        save(self, history)
+    def spy(self: Any, *saved: Any) -> None:
+        save(self, *saved)
         kept["items"] = self._item_vectors()
 
     monkeypatch.setattr(session_module.Session, "save", spy)
-    train(data, tmp_path / "run", config(training={"epochs": 1}), progress=False)
+    train(data, tmp_path / "run", config(training={"epochs": 1, "start": "random"}), progress=False)
     run = load_run(tmp_path / "run")
     np.testing.assert_allclose(run.item_vectors(), kept["items"], atol=2e-6)
     assert run.item_vectors().dtype == np.float32
@@ -188,7 +188,8 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
 
     def full_later(file: Any, **arrays: Any) -> None:
         calls.append(1)
-        if len(calls) > 2:
+        # The weights before the first step, the best and the last of the first epoch.
+        if len(calls) > 3:
             file.write(b"half")
             raise OSError(28, "No space left on device")
         save(file, **arrays)
@@ -199,6 +200,28 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
     names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
     assert names == {"best.npz", "last.npz", "vocabularies.json"}
     assert np.isfinite(load_run(tmp_path / "run").item_vectors()).all()
+
+
+def test_a_training_that_makes_it_worse_leaves_what_it_began_with(
+    data: Path, tmp_path: Path
+) -> None:
+    """Factors, or an older run's weights; and goes on from there after an interruption."""
+    harmful = config(
+        IDS,
+        optimizer={"embedding": "sgd", "embedding_learning_rate": 1e4},
+        training={"epochs": 6, "patience": 2},
+    )
+    rows: list[dict[str, Any]] = []
+    result = train(data, tmp_path / "run", harmful, watch=rows.append, progress=False)
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert rows[0]["ndcg@5"] > rows[1]["ndcg@5"]
+    assert (result.best_epoch, result.best, result.epochs) == (0, rows[0]["ndcg@5"], 2)
+    kept = load_run(tmp_path / "run").item_vectors()
+    again = train(data, tmp_path / "run", harmful, resume=True, progress=False)
+    assert (again.best_epoch, again.epochs) == (0, 2)
+    later = train(data, tmp_path / "on", harmful, source=tmp_path / "run", progress=False)
+    assert later.best_epoch == 0
+    np.testing.assert_array_equal(load_run(tmp_path / "on").item_vectors(), kept)
 
 
 def test_a_checkpoint_of_another_model_is_told(

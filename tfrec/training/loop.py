@@ -4,7 +4,8 @@
 2. Make the model; train media towers item by item (`distillation`).
 3. Epoch by epoch: Keras `fit` on the epoch's batches; rank the whole catalogue for validation
    users; save everything (`last.npz`), and the weights when they are the best (`best.npz`).
-4. Stop after `patience` epochs without a better figure; restore the best weights.
+4. Stop after `patience` epochs without a better figure; restore the best weights, which may be
+   those that training began with.
 5. With `ids.enabled` train a view of ids alone in the same way, in `RUN/ids`.
 6. Join other views to the best weights, each with the weight that validates best (`joining`).
 
@@ -22,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import yaml
 
@@ -37,7 +37,7 @@ from tfrec.training.options import check_options
 from tfrec.training.progress import TrainingProgress
 from tfrec.training.run_directory import RunLayout, check_fingerprint, load_run
 from tfrec.training.scalar_log import ScalarLog
-from tfrec.training.session import Session
+from tfrec.training.session import Session, best_epoch
 from tfrec.training.strategies import is_chief, wait_for_all
 
 __all__ = ["TrainingResult", "train"]
@@ -51,7 +51,8 @@ class TrainingResult:
         run: The run directory.
         monitor: Name of the metric.
         best: Its best value on the validation part.
-        best_epoch: The epoch of the restored weights, from 1.
+        best_epoch: The epoch of the restored weights, from 1; 0 where no epoch was better than
+            factors or an older run's weights, with which training began.
         epochs: Epochs trained.
         seconds: Wall time of this process's part.
         config: Resolved.
@@ -90,8 +91,9 @@ def train(
             training begins; rows of tables go over by id.
         strategy: A `tf.distribute` strategy; one device unless given.
         say: Called with a line for each choice and milestone.
-        watch: Called with each epoch's row of the history, saved already; what it raises ends the
-            training.
+        watch: Called with each epoch's row of the history, saved already, and before them with a
+            row of epoch 0, the figure alone, where training begins with factors or an older run's
+            weights; what it raises ends the training.
         progress: Whether to draw a bar when standard error is a terminal.
         clock: Seconds.
 
@@ -131,24 +133,35 @@ def train(
         say(line)
     session = Session(Path(data), manifest, config, layout, strategy, say)
     epochs = int(config.training.epochs or 1)
-    history: list[dict[str, Any]] = session.restore() if resume and layout.last.is_file() else []
-    if source is not None and not history:
+    history: list[dict[str, Any]] = []
+    start: float | None = None
+    monitor, knowing = config.training.monitor, False
+    if resume and layout.last.is_file():
+        history, start = session.restore()
+    elif source is not None:
         # New rows stay random: factors of the grown data have other axes than the old run's rows.
         say(session.begin_from(Path(source)))
-    elif not history:
-        session.begin()
+        knowing = True
+    else:
+        knowing = session.begin()
     if is_chief(strategy):
         session.keep_vocabularies()
     windows = session.windows
     bar = TrainingProgress(epochs, windows.steps_per_epoch, windows.count, shown=progress)
     writer = ScalarLog(layout.tensorboard) if is_chief(strategy) else nullcontext()
     with bar, writer as log, _workers_told():
-        while len(history) < epochs and not _patience_is_over(history, config):
+        if knowing:
+            # Training may make it worse.
+            start = session.measure_start()
+            say(f"epoch   0  {monitor} {start:.4f} before the first step")
+            if log is not None:
+                log.write(0, {monitor: start})
+            watch({"epoch": 0, monitor: start})
+        while len(history) < epochs and not _patience_is_over(history, start, config):
             bar.begin(len(history))
             row = session.epoch(len(history), bar)
             history.append(row)
-            session.save(history)
-            monitor = config.training.monitor
+            session.save(history, start)
             bar.end(f"{monitor} {row[monitor]:.4f}")
             say(
                 f"epoch {row['epoch']:>3}  loss {row['loss']:.4f}  {monitor} {row[monitor]:.4f}"
@@ -159,10 +172,9 @@ def train(
             watch(row)
             if log is not None:
                 session.log_weights(log, row["epoch"])
-            session.plot(history)
-    values = [row[config.training.monitor] for row in history]
-    best = int(np.argmax(values))
-    value = values[best]
+            session.plot(history, start)
+    best = best_epoch(history, start, monitor)
+    value = history[best - 1][monitor] if best else float(start or 0.0)
     if is_chief(strategy):
         session.project(layout.tensorboard)
     if alone is not None:
@@ -186,9 +198,9 @@ def train(
         wait_for_all(strategy)
     return TrainingResult(
         layout.root,
-        config.training.monitor,
+        monitor,
         value,
-        best + 1,
+        best,
         len(history),
         clock() - started,
         config,
@@ -213,9 +225,12 @@ def _workers_told() -> Iterator[None]:
         ) from error
 
 
-def _patience_is_over(history: list[dict[str, Any]], config: ModelConfig) -> bool:
-    values = [row[config.training.monitor] for row in history]
-    return bool(values) and len(values) - 1 - int(np.argmax(values)) >= config.training.patience
+def _patience_is_over(
+    history: list[dict[str, Any]], start: float | None, config: ModelConfig
+) -> bool:
+    training = config.training
+    since = len(history) - best_epoch(history, start, training.monitor)
+    return bool(history) and since >= training.patience
 
 
 def _open(

@@ -12,20 +12,25 @@ from matplotlib.figure import Figure
 __all__ = ["plot_history"]
 
 
-def plot_history(history: Sequence[dict[str, Any]], monitor: str, title: str) -> bytes:
+def plot_history(
+    history: Sequence[dict[str, Any]], monitor: str, title: str, *, start: float | None = None
+) -> bytes:
     """Draws loss and monitored metric by epoch, the best epoch marked.
 
     Args:
         history: By epoch: `epoch` (from 1), `loss` and the metric.
         monitor: The metric's name.
         title: Above the picture.
+        start: The metric before the first epoch, if it was measured.
 
     Returns:
         A PNG.
     """
     epochs = [row["epoch"] for row in history]
-    values = [row[monitor] for row in history]
-    best = max(range(len(values)), key=values.__getitem__)
+    measured = {epoch: row[monitor] for epoch, row in zip(epochs, history, strict=True)}
+    if start is not None:
+        measured = {0: start, **measured}
+    best = max(measured, key=measured.__getitem__)
     figure = Figure(figsize=(8, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
@@ -33,10 +38,12 @@ def plot_history(history: Sequence[dict[str, Any]], monitor: str, title: str) ->
     left.set_xlabel("epoch")
     left.set_ylabel("training loss", color="tab:blue")
     right = left.twinx()
-    right.plot(epochs, values, color="tab:orange", marker="o", markersize=3)
+    right.plot(
+        list(measured), list(measured.values()), color="tab:orange", marker="o", markersize=3
+    )
     right.set_ylabel(f"validation {monitor}", color="tab:orange")
-    right.axvline(epochs[best], color="grey", linestyle=":")
-    left.set_title(f"{title}: best {monitor} {values[best]:.4f} in epoch {epochs[best]}")
+    right.axvline(best, color="grey", linestyle=":")
+    left.set_title(f"{title}: best {monitor} {measured[best]:.4f} in epoch {best}")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -38,7 +38,7 @@ from tfrec.training.user_item_graph import UserItemGraph
 from tfrec.training.validation import Validation
 from tfrec.training.warm_start import keep_vocabularies, warm_start
 
-__all__ = ["Session"]
+__all__ = ["Session", "best_epoch"]
 
 # A call of the graph for each batch costs 10% of a step's time; 32 at once, next to nothing.
 _STEPS_A_CALL = 32
@@ -154,13 +154,15 @@ class Session:
             autograph=False,
         )
 
-    def begin(self) -> None:
-        """Sets the id tables where the configuration lets them begin."""
+    def begin(self) -> bool:
+        """Sets id tables where the configuration lets them begin; whether they know anything."""
         neural = self.model.views["neural"]
         assert isinstance(neural, NeuralView)
-        if self._config.training.start == "factors":
-            with self._strategy.scope():
-                start_from_factors(neural, self._timelines, self._config.training.seed)
+        if self._config.training.start != "factors":
+            return False
+        with self._strategy.scope():
+            start_from_factors(neural, self._timelines, self._config.training.seed)
+        return True
 
     def begin_from(self, source: Path) -> str:
         """Takes over the weights of an older run; gives a line on how much."""
@@ -170,10 +172,18 @@ class Session:
         """Writes what tables' rows stand for, so that a later run can begin from this one."""
         keep_vocabularies(self._layout.best.parent, self._data, self._manifest)
 
-    def restore(self) -> list[dict[str, Any]]:
-        """Goes back to the last saved epoch; gives the history up to it."""
+    def measure_start(self) -> float:
+        """Measures the weights that training begins with, and saves them as the best so far."""
+        self._trainer.settle()
+        value = self._measure(self._config.training.monitor)
+        if is_chief(self._strategy):
+            save_variables(self._layout.best, self.model.variables, {"epoch": 0})
+        return value
+
+    def restore(self) -> tuple[list[dict[str, Any]], float | None]:
+        """Goes back to the last saved epoch; gives the history up to it, and the start's figure."""
         meta = load_variables(self._layout.last, self._trainer.state())
-        return list(meta["history"])
+        return list(meta["history"]), meta["start"]
 
     def epoch(self, number: int, bar: TrainingProgress) -> dict[str, Any]:
         """Trains one epoch, counted from 0, and measures."""
@@ -218,23 +228,23 @@ class Session:
         )
         return float(self._trainer.loss_mean.result())
 
-    def save(self, history: list[dict[str, Any]]) -> None:
+    def save(self, history: list[dict[str, Any]], start: float | None) -> None:
         """Saves the state, the best weights and the history."""
-        monitor = self._config.training.monitor
-        values = [row[monitor] for row in history]
         if not is_chief(self._strategy):
             return
-        if values[-1] >= max(values) and values.index(max(values)) == len(values) - 1:
+        if best_epoch(history, start, self._config.training.monitor) == len(history):
             with self._trainer.averaged():
                 save_variables(self._layout.best, self.model.variables, {"epoch": len(history)})
-        save_variables(self._layout.last, self._trainer.state(), {"history": history})
+        meta = {"history": history, "start": start}
+        save_variables(self._layout.last, self._trainer.state(), meta)
         text = json.dumps(history, indent=1) + "\n"
         write_atomically(self._layout.history, text.encode())
 
-    def plot(self, history: list[dict[str, Any]]) -> None:
+    def plot(self, history: list[dict[str, Any]], start: float | None) -> None:
         """Draws the history; it takes longer than to save the state."""
         if is_chief(self._strategy):
-            plot = plot_history(history, self._config.training.monitor, self._config.name)
+            config = self._config
+            plot = plot_history(history, config.training.monitor, config.name, start=start)
             write_atomically(self._layout.plot, plot)
 
     def log_weights(self, log: ScalarLog, step: int) -> None:
@@ -335,6 +345,12 @@ class Session:
             received=f"{loss} in epoch {number + 1}, first in step {step}; its batch is in {path}",
             remedy="Lower optimizer.learning_rate or set optimizer.clip_norm, and train again",
         )
+
+
+def best_epoch(history: list[dict[str, Any]], start: float | None, monitor: str) -> int:
+    """The first epoch of the highest figure, from 1; 0 where none is above that of the start."""
+    values = [-np.inf if start is None else start, *(row[monitor] for row in history)]
+    return int(np.argmax(values))
 
 
 def _balance(config: ModelConfig, view: NeuralView, catalogue: Catalogue) -> ModalityBalance | None:

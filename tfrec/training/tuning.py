@@ -199,6 +199,8 @@ def _work(search: SearchConfig, out: Path, worker: int, say: Callable[[str], Non
 
         def watch(row: dict[str, Any]) -> None:
             monitor = config.training.monitor
+            if not row["epoch"]:
+                return  # before the first: nothing is tuned yet
             trial.report(row[monitor], row["epoch"])
             if trial.should_prune():
                 say(f"trial {trial.number}: stopped in epoch {row['epoch']}  {shown}")
