@@ -178,9 +178,18 @@ def test_it_is_trained_as_the_learned_view_is_without_what_is_about_content(data
     assert ids_alone(asked, manifest).loss.negatives == 50
 
 
-def test_items_without_features_need_no_second_view_of_ids(data: Path) -> None:
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"item": {"features": []}}, "no features"),
+        ({"query": {"history": None}}, "neither history"),
+    ],
+)
+def test_where_ids_say_nothing_of_their_own_there_is_no_view_of_them(
+    data: Path, changed: dict[str, Any], why: str
+) -> None:
     manifest = DataLayout(data).read_manifest()
-    config, told = resolve(settings(item={"features": []}), manifest)
+    config, told = resolve(settings(**changed), manifest)
     assert not config.ids.enabled
-    assert any(line.startswith("ids.enabled: False") for line in told)
+    assert any(line.startswith("ids.enabled: False") and why in line for line in told)
     assert resolve(settings(), manifest)[0].ids.enabled

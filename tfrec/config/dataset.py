@@ -43,7 +43,7 @@ ENCODABLE: frozenset[str] = frozenset({"text", "image", "audio", "video"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED = frozenset(
     {"item_id", "item_index", "user_id", "user_index", "train_count", "history", "exclude", "k"}
-    | {"behaviour", "popularity", "base"}
+    | {"behaviour", "popularity", "newness", "base"}
 )
 
 

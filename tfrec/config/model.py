@@ -20,6 +20,7 @@ __all__ = [
     "ItemTowerConfig",
     "LossConfig",
     "ModelConfig",
+    "NewItemsConfig",
     "OptimizerConfig",
     "QueryTowerConfig",
     "TrainingConfig",
@@ -289,6 +290,22 @@ class PopularityConfig(_Frozen):
     enabled: bool = False
 
 
+class NewItemsConfig(_Frozen):
+    """How many new items are shown (`tfrec.model.NewItemsView`).
+
+    What is expected of an item that nobody has met lies near the mean, so that among the best of a
+    list there may be none; and what isn't shown is never met. After training a constant is added to
+    the scores of items without behaviour, as small as gives them their share on the lists of
+    validation's users. Their order, and that of the others, stays.
+
+    Attributes:
+        share: Of the places in lists of 20 that go to items without behaviour at least, as far as
+            they are that share of the catalogue; 0 leaves all scores as they are.
+    """
+
+    share: float = Field(0.0, ge=0, lt=1)
+
+
 class ModelConfig(_Frozen):
     """A whole model configuration."""
 
@@ -303,4 +320,5 @@ class ModelConfig(_Frozen):
     closed_form: ClosedFormConfig = ClosedFormConfig()
     ids: IdsConfig = IdsConfig()
     popularity: PopularityConfig = PopularityConfig()
+    new_items: NewItemsConfig = NewItemsConfig()
     augmentation: AugmentationConfig | None = None

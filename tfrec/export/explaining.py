@@ -19,7 +19,7 @@ from tfrec.export.source import Explanation, ItemColumns
 from tfrec.export.string_index import StringIndex
 from tfrec.index import Index
 from tfrec.index.index import kept_variable
-from tfrec.model.parts import BASE, BEHAVIOUR, POPULARITY
+from tfrec.model.parts import BASE, BEHAVIOUR, NEWNESS, POPULARITY
 
 __all__ = ["CAUSES", "HISTORY", "Explainer"]
 
@@ -148,12 +148,15 @@ class Explainer(tf.Module):
         liked = tf.where(shared != b"", tf.strings.join([liked, ": both ", shared]), liked)
         strongest = tf.argmax(shares.modalities, -1, tf.int32)
         name = tf.gather(tf.constant(self.names), strongest)
-        of_content = (name != BEHAVIOUR) & (name != BASE) & (name != POPULARITY)
+        of_content = tf.constant(True)
+        for other in (BEHAVIOUR, BASE, POPULARITY, NEWNESS):
+            of_content &= name != other
         said = tf.gather(tf.constant([n.replace("_", " ") for n in self.names]), strongest)
         plain = tf.where(
             of_content, tf.strings.join(["for its ", said]), "because many who came here liked it"
         )
         plain = tf.where(name == POPULARITY, "popular with everybody", plain)
+        plain = tf.where(name == NEWNESS, "new here", plain)
         return tf.where(items >= 0, tf.where(moved, liked, plain), "")
 
     def _title(self, items: tf.Tensor) -> tf.Tensor:

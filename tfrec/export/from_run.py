@@ -18,7 +18,7 @@ from tfrec.export.item_texts import item_texts
 from tfrec.export.source import Explanation, ServingSource, UserRecords
 from tfrec.input import ItemTable, Timelines
 from tfrec.model.building import used_features
-from tfrec.model.parts import BASE, BEHAVIOUR, POPULARITY
+from tfrec.model.parts import BASE, BEHAVIOUR, NEWNESS, POPULARITY
 from tfrec.schema import DataLayout, FeatureSpec
 from tfrec.training import Run
 
@@ -85,8 +85,8 @@ def _encoder(run: Run, spec: FeatureSpec) -> Encoder:
 
 def _explanation(run: Run, specs: tuple[FeatureSpec, ...]) -> Explanation:
     """Parts of every item and the maps that make them."""
-    told = (BEHAVIOUR, POPULARITY) if POPULARITY in run.model.views else (BEHAVIOUR,)
-    names = (*told, *(spec.name for spec in specs), BASE)
+    told = (name for name in (POPULARITY, NEWNESS) if name in run.model.views)
+    names = (BEHAVIOUR, *told, *(spec.name for spec in specs), BASE)
     tower = run.model.item_tower
 
     def parts_of_items(inputs: dict[str, Any]) -> tf.Tensor:

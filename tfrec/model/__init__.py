@@ -6,6 +6,7 @@ from tfrec.model.example import example_items, example_queries
 from tfrec.model.graph_view import GraphView
 from tfrec.model.id_embedding import IdEmbedding
 from tfrec.model.neural_view import NeuralView
+from tfrec.model.new_items_view import NewItemsView
 from tfrec.model.popularity_view import PopularityView
 from tfrec.model.two_tower import ItemTower, QueryTower, TwoTower
 from tfrec.model.view import NORMALISED_SUFFIX, PROPAGATED, VECTOR_SUFFIX, View
@@ -18,6 +19,7 @@ __all__ = [
     "IdEmbedding",
     "ItemTower",
     "NeuralView",
+    "NewItemsView",
     "PopularityView",
     "QueryTower",
     "TwoTower",

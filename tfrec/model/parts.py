@@ -27,6 +27,7 @@ __all__ = [
     "BASE",
     "BEHAVIOUR",
     "HISTORY_INPUTS",
+    "NEWNESS",
     "POPULARITY",
     "USER",
     "Parts",
@@ -39,6 +40,8 @@ __all__ = [
 BEHAVIOUR, USER, BASE = "behaviour", "user", "base"
 # How many met an item, whoever asks.
 POPULARITY = "popularity"
+# That nobody has met it.
+NEWNESS = "newness"
 HISTORY_INPUTS = ("history", "history_age", "history_event")
 
 Parts = dict[str, tf.Tensor]

@@ -13,7 +13,8 @@
   `learning_rate` for `adam`, `learning_rate` for `sgd`. (Five times gave ids on MovieLens small
   0.096 validation NDCG@20 in 5 epochs, once 0.093 in 18.)
 - `query.history.time`: `gap` with `training.positions` `all`.
-- `ids.enabled`: not where items have no features, so that the learned view is of ids already.
+- `ids.enabled`: not where items have no features, so that the learned view is of ids already, or
+  where queries are told by profiles alone.
 - `training.start`: `factors` up to 20 million positives, where items have ids and a history or a
   user's id is read. (On MovieLens small, validation NDCG@20 of `ids` 0.115 instead of 0.096, of the
   learned view of `multimodal` 0.106 instead of 0.099.)
@@ -110,10 +111,14 @@ def resolve(config: ModelConfig, manifest: Manifest) -> tuple[ModelConfig, list[
         time = choose("query.history.time", given, "gap", "training.positions: all")
         history = Component(type=history.type, **options, time=time)
         query = query.model_copy(update={"history": history})
-    ids = config.ids
-    if ids.enabled and not content:
+    ids, why = config.ids, ""
+    if not content:
+        why = "items have no features; the learned view is of ids"
+    elif config.query.history is None and not config.query.use_id:
+        why = "queries have neither history nor user id"
+    if ids.enabled and why:
         ids = ids.model_copy(update={"enabled": False})
-        told.append("ids.enabled: False (items have no features; the learned view is of ids)")
+        told.append(f"ids.enabled: False ({why})")
     dense_rate = config.optimizer.learning_rate
     rate = choose(
         "optimizer.embedding_learning_rate",

@@ -20,12 +20,13 @@ from tfrec.input import ItemInputs, ItemTable, Timelines
 from tfrec.input.inputs import HISTORY
 from tfrec.model import NeuralView, QueryTower, TwoTower
 from tfrec.model.building import used_features
-from tfrec.model.parts import POPULARITY
+from tfrec.model.parts import NEWNESS, POPULARITY
 from tfrec.model.view import View
 from tfrec.schema import Manifest
 from tfrec.training.checkpoints import load_variables, save_variables, write_atomically
 from tfrec.training.closed_form import FittedView, choose_scale, fit_closed_form, weigh_unseen
 from tfrec.training.ids_view import IDS, prepare_ids_view
+from tfrec.training.new_items import raise_new_items
 from tfrec.training.popularity import choose_popularity
 from tfrec.training.validation import Validation
 
@@ -41,7 +42,8 @@ JOINED = "joined.json"
 
 def is_joined(config: ModelConfig) -> bool:
     """Whether other views may stand beside the learned one."""
-    return config.closed_form.enabled or config.popularity.enabled or config.ids.enabled
+    beside = (config.closed_form.enabled, config.popularity.enabled, config.ids.enabled)
+    return any(beside) or config.new_items.share > 0
 
 
 def history_length(config: ModelConfig) -> int:
@@ -68,6 +70,10 @@ class _Joined:
     scales: dict[str, float]
     vectors: dict[str, npt.NDArray[np.float32]]
     unseen: dict[str, Any] | None = None
+
+    def add(self, name: str, view: View, scale: float, vectors: npt.NDArray[np.float32]) -> None:
+        """Puts a further view beside the others."""
+        self.views[name], self.scales[name], self.vectors[name] = view, scale, vectors
 
     def embed(self, inputs: Mapping[str, Any]) -> npt.NDArray[np.float32]:
         """Joined query vectors."""
@@ -143,12 +149,16 @@ def join_views(
         joined = _Joined({NEURAL: model.views[NEURAL]}, {NEURAL: 1.0}, {NEURAL: embed_items()})
     if ids is not None:
         _beside_ids(joined, ids, items, validation, monitor, say)
+    everything = {schema.ITEM_INDEX: np.where(items.warm, np.arange(len(items)), -1)}
     if config.popularity.enabled:
         view = choose_popularity(train, validation, joined.embed, joined.items, monitor, say)
         if view is not None:
-            everything = {schema.ITEM_INDEX: np.where(items.warm, np.arange(len(items)), -1)}
-            joined.views[POPULARITY], joined.scales[POPULARITY] = view, 1.0
-            joined.vectors[POPULARITY] = view.item(everything).numpy()
+            joined.add(POPULARITY, view, 1.0, view.item(everything).numpy())
+    if config.new_items.share:
+        queries, share = joined.embed(validation.inputs), config.new_items.share
+        raised = raise_new_items(queries, joined.items, items.warm, validation, share, say)
+        if raised is not None:
+            joined.add(NEWNESS, raised, 1.0, raised.item(everything).numpy())
     value = validation.measure(joined.embed(validation.inputs), joined.items, monitor)
     say(f"joined: {monitor} {value:.4f} on validation, {', '.join(joined.views)}")
     others = {name: view for name, view in joined.views.items() if name != NEURAL}
@@ -243,8 +253,7 @@ def _beside_ids(
         + ("" if scale else _LEFT_OUT)
     )
     if scale:
-        joined.views[IDS], joined.scales[IDS] = view, scale
-        joined.vectors[IDS] = own.vectors[IDS]
+        joined.add(IDS, view, scale, own.vectors[IDS])
 
 
 def restore_joined(folder: Path, model: TwoTower) -> TwoTower:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tfrec.input import Timelines
 from tfrec.input.inputs import HISTORY, SECONDS_A_DAY, Array
 from tfrec.model import PopularityView
+from tfrec.training.spreading import some_rows, spread_of
 from tfrec.training.validation import Validation
 
 __all__ = ["as_newcomers", "choose_popularity", "recent_popularity"]
@@ -28,7 +29,6 @@ MIN_NEWCOMERS = 30
 # A gain must be this share of what is there, and more than its own standard error.
 MIN_GAIN = 0.004
 _MAX_USERS, _MIN_USERS, _MAX_SCORES = 2_000, 200, 500_000_000
-_SAMPLE = 2_000
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,16 @@ def choose_popularity(
     columns = recent_popularity(train, items, half_lives)
     most = int(min(_MAX_USERS, max(_MIN_USERS, _MAX_SCORES // max(items, 1))))
     events = validation.history_lengths
-    known = _some(np.flatnonzero(events > 0), most)
-    new = _some(np.flatnonzero(events == 0), most)
+    known = some_rows(np.flatnonzero(events > 0), most)
+    new = some_rows(np.flatnonzero(events == 0), most)
     queries = embed(validation.inputs)
     hidden = queries
     if len(new) < MIN_NEWCOMERS:
-        hidden, new = embed(as_newcomers(validation.inputs)), _some(np.arange(len(events)), most)
-    unit, length = _spread(queries, vectors, known)
+        hidden, new = (
+            embed(as_newcomers(validation.inputs)),
+            some_rows(np.arange(len(events)), most),
+        )
+    unit, length = spread_of(queries, vectors, known)
 
     # One buffer: of millions of items a copy for each trial would be felt.
     both = np.hstack([vectors, columns[:, :1]])
@@ -176,22 +179,3 @@ def _choose(
         float(tried[weight].mean()),
         len(before),
     )
-
-
-def _some(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """At most so many of some rows, spread over all."""
-    if len(rows) <= most:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
-
-
-def _spread(
-    queries: Vectors, vectors: Vectors, known: npt.NDArray[np.int64]
-) -> tuple[float, float]:
-    """How far one user's scores spread, and how long a query is; 1 where there is nothing."""
-    rows = known if len(known) else np.arange(len(queries))
-    some = queries[rows[:_SAMPLE]]
-    scores = some @ vectors[_some(np.arange(len(vectors)), _SAMPLE)].T
-    spread = float(scores.std(1).mean()) if scores.size else 0.0
-    length = float(np.linalg.norm(some, axis=1).mean()) if some.size else 0.0
-    return spread or 1.0, length or 1.0

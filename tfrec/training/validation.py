@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tfrec.evaluation.compressed_rows import CompressedRows
 from tfrec.evaluation.metrics import RankedLists, mean
-from tfrec.evaluation.top_k import top_k
+from tfrec.evaluation.top_k import TopK, top_k
 from tfrec.input import Timelines, query_inputs
 
 __all__ = ["Validation"]
@@ -90,13 +90,24 @@ class Validation:
     ) -> npt.NDArray[np.float64]:
         """As `measure`, float64 [users], of all users or of some, whose queries are given."""
         name, _, k = metric.partition("@")
-        seen, relevant = self._seen, self._relevant
-        if rows is not None:
-            seen, relevant = seen.take(rows), relevant.take(rows)
-        lists = top_k(queries, vectors, int(k), seen=seen)
+        lists = self.best(queries, vectors, int(k), rows=rows)
+        relevant = self._relevant if rows is None else self._relevant.take(rows)
         ranked: Any = RankedLists(lists.items, relevant, items=self._items)
         values: npt.NDArray[np.float64] = getattr(ranked, name)(int(k))
         return values
+
+    def best(
+        self,
+        queries: npt.NDArray[np.float32],
+        vectors: npt.NDArray[np.float32],
+        k: int,
+        *,
+        candidates: npt.NDArray[np.int64] | None = None,
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> TopK:
+        """Lists of all users or of some, whose queries are given, without what they had seen."""
+        seen = self._seen if rows is None else self._seen.take(rows)
+        return top_k(queries, vectors, k, seen=seen, candidates=candidates)
 
 
 def _contains(
