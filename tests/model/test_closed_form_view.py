@@ -11,12 +11,14 @@ import tensorflow as tf
 
 from tests.teachers.planted import block, two_tastes
 from tfrec.config import FeatureConfig
+from tfrec.fusion import WeightedAverage
 from tfrec.model import NeuralView, TwoTower
 from tfrec.model.closed_form_view import ClosedFormView
 from tfrec.model.descriptors import Descriptor, build_descriptor
 from tfrec.schema import FeatureSpec
 from tfrec.teachers import ColdView, WarmView, fit_cold, fit_warm
 from tfrec.teachers.content import ContentBlock
+from tfrec.towers import ProjectionTower
 
 ITEMS = 60
 VALUES = np.random.default_rng(0).standard_normal((ITEMS, 5)).astype(np.float32)
@@ -184,7 +186,13 @@ def test_it_says_of_learned_vectors_what_the_kernel_carries_over(
     asked = inputs([0, -1, -1])
     np.testing.assert_allclose(told.placed(asked), kernel @ coefficients, atol=1e-3)
     learned = NeuralView(
-        3, items=ITEMS, item_towers={}, fusion=None, history=None, users=2, normalize=False
+        3,
+        items=ITEMS,
+        item_towers={"x": ProjectionTower(3)},
+        fusion=WeightedAverage(3),
+        history=None,
+        users=2,
+        normalize=False,
     )
     learned.set_unseen(0.0, np.arange(4.0))
     model = TwoTower({"neural": learned, "closed_form": told})
@@ -194,4 +202,5 @@ def test_it_says_of_learned_vectors_what_the_kernel_carries_over(
     np.testing.assert_allclose(gained[1:], (kernel @ coefficients)[1:], atol=1e-3)
     parts = model.item_tower.parts(asked)
     np.testing.assert_allclose(sum(parts.values()), model.item_tower(asked), atol=1e-4)
-    assert np.abs(parts["x"][1:, :4]).max() > 0.1 and not np.abs(parts["x"][0]).any()
+    added = (parts["x"][:, :4] - alone.item_tower.parts(asked)["x"]).numpy()
+    assert np.abs(added[1:]).max() > 0.1 and np.abs(added[0]).max() < 1e-6
