@@ -37,7 +37,7 @@ def tfrec(*arguments: str | Path, code: int = 0) -> str:
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A service simulated, prepared, trained on, evaluated and exported."""
     work = tmp_path_factory.mktemp("work")
-    simulate(work / "service", SimulationConfig(items=150, users=200))
+    simulate(work / "service", SimulationConfig(items=110, users=140))
     tfrec("preprocess", work / "service" / "dataset.yaml", work / "data")
     # A process of its own once, as a person's is: nothing that this one has loaded helps it.
     command = [sys.executable, "-m", "tfrec", "train", str(work / "data"), str(work / "run")]

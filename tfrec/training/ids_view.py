@@ -7,7 +7,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfrec import schema
-from tfrec.config.model import ClosedFormConfig, IdsConfig, ModelConfig, PopularityConfig
+from tfrec.config.model import (
+    ClosedFormConfig,
+    IdsConfig,
+    ModelConfig,
+    NewItemsConfig,
+    PopularityConfig,
+)
 from tfrec.model import NeuralView
 from tfrec.schema import Manifest
 from tfrec.training.defaults import resolve
@@ -44,6 +50,7 @@ def ids_alone(config: ModelConfig, manifest: Manifest) -> ModelConfig:
             "augmentation": None,
             "closed_form": ClosedFormConfig(),
             "popularity": PopularityConfig(),
+            "new_items": NewItemsConfig(),
             "ids": IdsConfig(),
         }
     )
