@@ -105,6 +105,18 @@ def test_more_than_the_cells_hold_is_filled_up(
     assert set(found[:3].tolist()) == left and found[3] == -1
 
 
+def test_an_answer_does_not_depend_on_the_queries_that_it_comes_with() -> None:
+    """Where one of a batch finds too few in its cell, all items are scored for it alone."""
+    vectors = np.random.default_rng(4).normal(size=(400, 6)).astype(np.float32)
+    index = IvfIndex(vectors, "ivf", train_cells(vectors, 40), probes=1)
+    together = ask(index, vectors[:60], 10).items.numpy()
+    alone = [ask(index, vectors[i : i + 1], 10).items.numpy() for i in range(60)]
+    np.testing.assert_array_equal(together, np.concatenate(alone))
+    exact = ask(ExactIndex(vectors), vectors[:60], 10).items.numpy()
+    # Queries of both kinds are among them.
+    assert 0.1 < (together == exact).all(1).mean() < 0.9
+
+
 @pytest.mark.parametrize("share", [0.01, 0.3])
 @pytest.mark.parametrize("by_row", [False, True])
 def test_filters_neither_leak_nor_starve(

@@ -29,7 +29,7 @@ from tfrec.index.index import (
 from tfrec.index.int8_storage import Int8Storage
 from tfrec.index.layout import BLOCK, SPARE, CellLayout
 from tfrec.index.pq_storage import PqStorage
-from tfrec.index.request import Request, in_rows, rows_of
+from tfrec.index.request import Request, in_rows, rows_at, rows_of
 from tfrec.index.storage import Storage, by_slot, in_blocks
 
 __all__ = ["IvfIndex"]
@@ -52,9 +52,9 @@ _SHORTLIST, _TIMES = 100, 10
 class IvfIndex(Index):
     """Scores the items of the cells nearest to a query, and keeps the best.
 
-    Never returns fewer than `k` items while so many qualify: where cells hold too few, all items
-    are scored. A filter that keeps little is answered exactly from what it keeps; one that keeps
-    more makes probes as many times more as it leaves out.
+    Never returns fewer than `k` items while so many qualify: where a query's cells hold too few,
+    all items are scored for it. A filter that keeps little is answered exactly from what it keeps;
+    one that keeps more makes probes as many times more as it leaves out.
 
     Args:
         vectors: float32 [N, D].
@@ -253,12 +253,31 @@ class IvfIndex(Index):
                     more = tf.maximum(probes.usual, probes.newcomers)
                     looked = tf.where(tf.reduce_any(part.newcomers), more, looked)
                 found = self._probed(part, looked, allowed)
-                return tf.cond(found.full, lambda: found.best, lambda: self._scan(part, kept))
+                return tf.cond(
+                    found.full, lambda: found.best, lambda: self._filled(part, found.best, kept)
+                )
 
             return in_rows(best, request, step)
 
         # One condition for whatever is unusual: each costs as much as twenty thousand products.
         return tf.cond(full, lambda: usual.best, apart(carefully))
+
+    def _filled(self, request: Request, found: Neighbours, kept: tf.Tensor | None) -> Neighbours:
+        """With all items scored for the queries whose cells hold too few, and for no others.
+
+        What a query is answered must not depend on those that it comes with.
+        """
+        missing = tf.stack([tf.shape(request.queries)[0], request.k]) - tf.shape(found.items)
+        paddings = tf.stack([tf.zeros_like(missing), missing], 1)
+        scores = tf.pad(found.scores, paddings, constant_values=tf.float32.min)
+        items = tf.pad(found.items, paddings, constant_values=-1)
+        lacking = tf.reduce_any(scores <= tf.float32.min, 1)
+        places = tf.cast(tf.where(lacking), tf.int32)
+        scanned = self._scan(rows_at(request, places[:, 0]), kept)
+        return Neighbours(
+            tf.tensor_scatter_nd_update(scores, places, scanned.scores),
+            tf.tensor_scatter_nd_update(items, places, scanned.items),
+        )
 
     def _probed(
         self, request: Request, probes: tf.Tensor, allowed: tf.Tensor | None = None

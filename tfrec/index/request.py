@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfrec.index.index import Neighbours
 
-__all__ = ["Request", "in_rows", "rows_of"]
+__all__ = ["Request", "in_rows", "rows_at", "rows_of"]
 
 
 class Request(NamedTuple):
@@ -35,6 +35,15 @@ def rows_of(request: Request, start: tf.Tensor, end: tf.Tensor) -> Request:
     newcomers = None if request.newcomers is None else request.newcomers[start:end]
     return request._replace(
         queries=request.queries[start:end], excluded=excluded, newcomers=newcomers
+    )
+
+
+def rows_at(request: Request, places: tf.Tensor) -> Request:
+    """The same of the queries at places, int32 [n]."""
+    excluded = None if request.excluded is None else tf.gather(request.excluded, places)
+    newcomers = None if request.newcomers is None else tf.gather(request.newcomers, places)
+    return request._replace(
+        queries=tf.gather(request.queries, places), excluded=excluded, newcomers=newcomers
     )
 
 
